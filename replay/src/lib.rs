@@ -1,0 +1,1 @@
+//! The deterministic half of Tallyho.

@@ -1,0 +1,1 @@
+//! Tallyho: a load generator.
