@@ -1,0 +1,1 @@
+//! What must hold of the reader for any bytes.
