@@ -1,0 +1,3 @@
+//! The subcommands, one short file each.
+
+pub mod run;

@@ -1,0 +1,73 @@
+//! What a worker's bots did, entered into its recorder.
+//!
+//! The translation from instants on the wire to the terms of the metrics: what counts as sent,
+//! waited and failed is decided here and nowhere else.
+
+use tallyho_replay::{Expected, Failure, Name, Outcome, Session};
+
+use super::clock::Micros;
+use super::exchange::{Received, Timing};
+use super::player::Step;
+use super::worker::Worker;
+use crate::metrics::{Ended, Exchange};
+
+impl Worker {
+    /// Counts an exchange, and describes the first of its kind to fail.
+    pub(super) fn record(
+        &self,
+        (name, expected): (&Name, Expected),
+        step: &Step,
+        timing: &Timing,
+        result: &Result<Received, Failure>,
+        session: &Session,
+    ) {
+        let status = result.as_ref().map_or(0, |(response, _)| response.status);
+        let exchange = Exchange {
+            due_us: step.due,
+            sent_us: timing.started,
+            completed_us: timing.completed,
+            waited_us: step.waited,
+            blocked_us: timing.blocked,
+            connecting_us: timing.connecting,
+            tls_us: 0,
+            sending_us: timing.sending,
+            waiting_us: timing.waiting,
+            receiving_us: timing.receiving,
+            status,
+            expected: result.is_ok() && expected.contains(status),
+            failure: result.as_ref().err().copied(),
+            bytes_sent: timing.bytes_sent,
+            bytes_received: timing.bytes_received,
+        };
+        let stale = self.stale_connections.get() + u64::from(timing.stale_connections);
+        self.stale_connections.set(stale);
+        let mut recorder = self.recorder.borrow_mut();
+        let series = recorder.series(self.scenario, name);
+        if let Some(slot) = recorder.exchange(series, &exchange) {
+            let text = match result {
+                Ok((response, bytes)) => excerpt(&bytes[response.body.clone()]),
+                Err(failure) => failure.as_str().to_owned(),
+            };
+            recorder.example(slot, session.who().to_string(), text);
+        }
+    }
+
+    /// Counts a session that has ended.
+    pub(super) fn ended(&self, session: &Session, took: Micros, outcome: Option<&Outcome>) {
+        let ended = match outcome {
+            None => Ended::Interrupted,
+            Some(_) if session.is_failing() => Ended::Failed,
+            Some(_) => Ended::Completed,
+        };
+        self.recorder.borrow_mut().iteration(self.scenario, took, ended);
+    }
+}
+
+/// The beginning of a body, as text for people.
+fn excerpt(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&body[..body.len().min(EXCERPT_BYTES)]);
+    if text.is_empty() { "no body".to_owned() } else { text.trim().to_owned() }
+}
+
+/// Enough to recognise an error page by.
+const EXCERPT_BYTES: usize = 200;

@@ -1,0 +1,178 @@
+//! One session, played: its commands performed one by one.
+//!
+//! A session decides, this performs: it sends what the session wants sent, sleeps as long as it
+//! wants to sleep, and tells it what came of it. Every step is measured from when it was due: the
+//! first from the arrival, later ones from the end of the step before plus think time.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use tallyho_replay::{
+    BodyUse, Carry, Command, Event, Expected, Failure, Input, Name, Outcome, Question,
+    ResponseParts, Session, Start, Who,
+};
+
+use super::clock::{Micros, micros};
+use super::connection::{Connections, Origin};
+use super::control::Phase;
+use super::exchange::{Outgoing, Received, Timing, Wire, exchange};
+use super::pacing::Assignment;
+use super::timer::SlotIndex;
+use super::worker::Worker;
+use crate::http::{self, RequestParts, ResponseReader, encode_request};
+use crate::metrics::Exchange;
+
+/// What plays a bot's sessions.
+pub(super) struct Player<'a> {
+    pub(super) worker: &'a Worker,
+    pub(super) slot: SlotIndex,
+    pub(super) connections: &'a mut Connections,
+    /// The latest time that was read; one read of the clock per event serves all who ask.
+    pub(super) now: Micros,
+}
+
+/// A request, taken out of the session while its bytes are encoded.
+struct Sending {
+    name: Name,
+    expected: Expected,
+    origin: Option<Rc<Origin>>,
+    outgoing: Outgoing,
+}
+
+impl Player<'_> {
+    /// Plays a session to its end; none when the end of the run cut it off.
+    pub(super) async fn play(
+        &mut self,
+        session: &mut Session,
+        assignment: Assignment,
+    ) -> Option<Outcome> {
+        let started = self.now;
+        self.worker.began();
+        let who = Who {
+            scenario: self.worker.facts.scenario,
+            bot: assignment.bot,
+            session: assignment.session,
+        };
+        let (at_us, stopping) = (self.now, self.is_stopping());
+        // Where an arrival makes the session, its bot was another one before: nothing is carried.
+        let carry = if assignment.is_continued { Carry::Own } else { Carry::Given(b"null") };
+        let mut command = session.start(Start { who, carry, setup: None, at_us, stopping });
+        let mut step = Step { due: assignment.due, waited: assignment.waited, is_paused: false };
+        let outcome = loop {
+            self.note(session);
+            let event = match command {
+                Command::Send => self.send(session, &mut step).await,
+                Command::Sleep(duration) => self.sleep(duration, &mut step).await,
+                Command::Ask(Question::ActiveBots) => {
+                    Event::Answer(self.worker.control.active_bots())
+                }
+                Command::End(outcome) => break Some(outcome),
+            };
+            if self.worker.slots.is_interrupted(self.slot) {
+                break None;
+            }
+            let (at_us, stopping) = (self.now, self.is_stopping());
+            command = session.step(Input { at_us, stopping, event });
+            if let Some(parts) = session.reclaim_response() {
+                self.worker.buffers.give_back(parts.bytes);
+            }
+        };
+        self.worker.ended(session, self.now - started, outcome.as_ref());
+        if !step.is_paused {
+            // A session that waits for nothing must not keep its worker from everything else.
+            self.pause(self.now + 1_000).await;
+        }
+        outcome
+    }
+
+    async fn send(&mut self, session: &Session, step: &mut Step) -> Event {
+        step.is_paused = true;
+        let mut sending = self.encode(session);
+        let mut timing = Timing { started: self.now, completed: self.now, ..Timing::default() };
+        let result = match self.origin(&mut sending).await {
+            Ok(origin) => {
+                let worker = self.worker;
+                let wire = Wire {
+                    clock: worker.clock,
+                    slots: &worker.slots,
+                    slot: self.slot,
+                    connector: &worker.connector,
+                    buffers: &worker.buffers,
+                };
+                exchange(&wire, self.connections, origin, sending.outgoing, &mut timing).await
+            }
+            Err(failure) => Err(failure),
+        };
+        self.now = timing.completed.max(self.now);
+        self.worker.record((&sending.name, sending.expected), step, &timing, &result, session);
+        *step = Step { due: self.now, waited: 0, is_paused: true };
+        match result {
+            Ok((response, bytes)) => Event::Response(ResponseParts {
+                status: response.status,
+                bytes,
+                head: response.head,
+                body: response.body,
+                body_size: response.body_size,
+            }),
+            Err(failure) => Event::Failed(failure),
+        }
+    }
+
+    /// Writes the request as it goes over the wire, with its secrets in place.
+    fn encode(&self, session: &Session) -> Sending {
+        let mut bytes = self.worker.buffers.lend();
+        session.with_request(|request, vault| {
+            let method = request.method.as_str();
+            let parts = RequestParts {
+                method,
+                authority: request.host(),
+                target: request.target(),
+                header_lines: request.header_lines(),
+                body: request.body(),
+            };
+            encode_request(&parts, &mut bytes);
+            let mut reader = ResponseReader::new(http::Limits::default());
+            reader.reset(method, body_use(request.body_use));
+            let timeout = request.timeout.unwrap_or(self.worker.plan.timeout);
+            let is_idempotent = request.method.is_idempotent();
+            Sending {
+                name: request.name.clone(),
+                expected: request.expected,
+                origin: self.worker.known_origin(request.origin()),
+                outgoing: Outgoing { bytes, timeout, is_idempotent, reader },
+            }
+        })
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.worker.control.phase() != Phase::Run || self.now >= self.worker.pacing.end()
+    }
+
+    fn note(&self, session: &Session) {
+        session.for_each_note(|note| self.worker.recorder.borrow_mut().note(self.now, note));
+    }
+
+    async fn sleep(&mut self, duration: Duration, step: &mut Step) -> Event {
+        let wake_at = step.due.max(self.now) + micros(duration);
+        self.pause(wake_at).await;
+        // A sleep that the end of the run cut short leaves the next step due now.
+        *step = Step { due: wake_at.min(self.now), waited: 0, is_paused: true };
+        Event::Woke
+    }
+
+    async fn pause(&mut self, wake_at: Micros) {
+        let worker = self.worker;
+        let is_over = || worker.control.phase() != Phase::Run;
+        worker.timer.sleep(&worker.slots, (self.slot, wake_at), is_over).await;
+        self.now = worker.clock.now();
+    }
+}
+
+/// When the step at hand was due.
+struct Step {
+    due: Micros,
+    /// How much of the delay is due to a lack of free bots, not to the generator.
+    waited: Micros,
+    /// Whether the session has waited for anything yet.
+    is_paused: bool,
+}
