@@ -1,1 +1,2 @@
 //! Tallyho: a load generator.
+pub mod metrics;
