@@ -1,3 +1,12 @@
 //! Tallyho: a load generator.
 
+pub mod background;
+pub mod cli;
+pub mod commands;
+pub mod engine;
+pub mod exit;
 pub mod http;
+pub mod metrics;
+pub mod units;
+
+pub use commands::dispatch as run;

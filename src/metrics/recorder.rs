@@ -1,0 +1,324 @@
+//! The metrics of one worker: everything that happens there is counted here, without allocating.
+//!
+//! A request costs six histogram records and some additions (see `benches/`). Values that are zero
+//! on an open connection (blocked, connecting, TLS) are not recorded one by one: their zeros are
+//! the requests that are missing, added when the interval is handed over. Names become indices of
+//! rows; all tables have a bound. Knows no clock: instants come in.
+
+use std::sync::Arc;
+
+use super::histogram::{Histogram, VALUE_US_MAX};
+use super::names::{NameTable, OTHER, Place};
+use super::series::{Example, Exchange, FailureKind, Series};
+use super::snapshot::{Iterations, Row, SeriesRow, Snapshot};
+use super::standin::{Name, Note};
+use super::table;
+
+/// Request names per scenario and worker. 1000 names with five pages per histogram are about
+/// 140 MB per worker: far more names than that is a bot that puts ids into them.
+pub const REQUEST_NAMES_MAX: u32 = 1000;
+/// Checks, actions and custom metrics, each.
+pub const OTHER_NAMES_MAX: u32 = 1000;
+/// A request that was sent this long after it was due was late by the generator's fault: twice
+/// the 1 ms by which timers of the runtime may lag.
+pub const LATE_US: u64 = 2_000;
+/// Custom values are kept in thousandths: for times in ms, that is µs.
+const CUSTOM_SCALE: f64 = 1000.0;
+/// Bytes of an example's text.
+const EXAMPLE_BYTES_MAX: usize = 1024;
+
+/// Which scenario a request or iteration belongs to; from [`Recorder::scenario`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScenarioIndex(u32);
+
+/// Which row a request counts in; from [`Recorder::series`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SeriesIndex(u32);
+
+/// The place for the first example of a failure; from [`Recorder::exchange`].
+#[derive(Clone, Copy, Debug)]
+pub struct ExampleSlot(u32, FailureKind);
+
+/// How an iteration ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It ran to its end.
+    Completed,
+    /// It ran to its end and counts as failed.
+    Failed,
+    /// It was stopped on the way; as in k6 it has no duration and is not one of `iterations`.
+    Interrupted,
+}
+
+/// One worker's metrics. Not `Send`: it lives on the worker's thread.
+#[derive(Debug)]
+pub struct Recorder {
+    current: Snapshot,
+    /// One table per scenario, from its request names to positions in `request_rows`.
+    requests: Vec<RequestNames>,
+    checks: NameTable,
+    actions: NameTable,
+    counters: NameTable,
+    gauges: NameTable,
+    rates: NameTable,
+    trends: NameTable,
+    bots_active: u64,
+    bots_allocated: u64,
+    /// The thread's CPU clock now, and at the last swap.
+    cpu_us: (u64, u64),
+}
+
+#[derive(Debug)]
+struct RequestNames {
+    table: NameTable,
+    rows: Vec<u32>,
+    other: Option<u32>,
+}
+
+impl Default for Recorder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Recorder {
+    /// A recorder that has seen nothing.
+    pub fn new() -> Self {
+        Self {
+            current: Snapshot::default(),
+            requests: Vec::new(),
+            checks: NameTable::new(OTHER_NAMES_MAX),
+            actions: NameTable::new(OTHER_NAMES_MAX),
+            counters: NameTable::new(OTHER_NAMES_MAX),
+            gauges: NameTable::new(OTHER_NAMES_MAX),
+            rates: NameTable::new(OTHER_NAMES_MAX),
+            trends: NameTable::new(OTHER_NAMES_MAX),
+            bots_active: 0,
+            bots_allocated: 0,
+            cpu_us: (0, 0),
+        }
+    }
+
+    /// Adds a scenario; called once for each before the run, in any order.
+    pub fn scenario(&mut self, name: &str) -> ScenarioIndex {
+        let index = u32::try_from(self.current.scenarios.len()).expect("a plan has few scenarios");
+        self.current.scenarios.push(Row { name: name.into(), value: Iterations::default() });
+        let table = NameTable::new(REQUEST_NAMES_MAX);
+        self.requests.push(RequestNames { table, rows: Vec::new(), other: None });
+        ScenarioIndex(index)
+    }
+
+    /// The row of a request name. Cheap enough for every request, and stable: it may be kept.
+    #[inline]
+    pub fn series(&mut self, scenario: ScenarioIndex, name: &Name) -> SeriesIndex {
+        let names = &mut self.requests[scenario.0 as usize];
+        match names.table.place(name) {
+            Place::Known(index) => SeriesIndex(names.rows[index as usize]),
+            Place::New(_) => {
+                let row = push_series(&mut self.current, scenario, name.as_str());
+                names.rows.push(row);
+                SeriesIndex(row)
+            }
+            Place::Full => {
+                let current = &mut self.current;
+                let other =
+                    names.other.get_or_insert_with(|| push_series(current, scenario, OTHER));
+                SeriesIndex(*other)
+            }
+        }
+    }
+
+    /// Counts a finished request. Returns a slot when this is the first failure of its kind for
+    /// this name on this worker in this interval: the caller may describe it there.
+    #[inline]
+    pub fn exchange(&mut self, series: SeriesIndex, exchange: &Exchange) -> Option<ExampleSlot> {
+        let current = &mut self.current;
+        current.series[series.0 as usize].series.record(exchange);
+        let behind = exchange.sent_us.saturating_sub(exchange.due_us);
+        let lag = behind.saturating_sub(exchange.waited_us);
+        current.schedule_lag.record(lag);
+        current.late += u64::from(lag >= LATE_US);
+        record_above_zero(&mut current.http_req_blocked, exchange.blocked_us);
+        record_above_zero(&mut current.http_req_connecting, exchange.connecting_us);
+        record_above_zero(&mut current.http_req_tls_handshaking, exchange.tls_us);
+        if exchange.expected { None } else { self.failure(series, exchange) }
+    }
+
+    #[cold]
+    fn failure(&mut self, series: SeriesIndex, exchange: &Exchange) -> Option<ExampleSlot> {
+        let kind = match exchange.failure {
+            Some(failure) => FailureKind::Transport(failure),
+            None => FailureKind::Status(exchange.status),
+        };
+        let row = self.current.failures.entry((series.0, kind)).or_default();
+        row.count += 1;
+        row.last_us = row.last_us.max(exchange.completed_us);
+        if row.count > 1 {
+            return None;
+        }
+        row.first_us = exchange.completed_us;
+        Some(ExampleSlot(series.0, kind))
+    }
+
+    /// Describes the failure that `exchange` gave the slot for; `session` is `BOT/SESSION`.
+    pub fn example(&mut self, slot: ExampleSlot, session: String, mut text: String) {
+        text.truncate(text.floor_char_boundary(EXAMPLE_BYTES_MAX));
+        if let Some(row) = self.current.failures.get_mut(&(slot.0, slot.1)) {
+            row.example = Some(Example { at_us: row.first_us, session, text });
+        }
+    }
+
+    /// Arrivals that the plan had for this worker (for closed models: iterations started).
+    pub fn due(&mut self, scenario: ScenarioIndex, count: u64) {
+        self.current.scenarios[scenario.0 as usize].value.due += count;
+    }
+
+    /// Iterations that began.
+    pub fn started(&mut self, scenario: ScenarioIndex, count: u64) {
+        self.current.scenarios[scenario.0 as usize].value.started += count;
+    }
+
+    /// Arrivals for which no bot was free.
+    pub fn dropped(&mut self, scenario: ScenarioIndex, count: u64) {
+        self.current.scenarios[scenario.0 as usize].value.dropped += count;
+    }
+
+    /// An iteration that ended after `duration_us`.
+    pub fn iteration(&mut self, scenario: ScenarioIndex, duration_us: u64, ended: Ended) {
+        let row = &mut self.current.scenarios[scenario.0 as usize].value;
+        match ended {
+            Ended::Completed => row.completed += 1,
+            Ended::Failed => {
+                row.completed += 1;
+                row.failed += 1;
+            }
+            Ended::Interrupted => {
+                row.interrupted += 1;
+                return;
+            }
+        }
+        row.iteration_duration.record(duration_us);
+    }
+
+    /// How many bots are in a session now, and how many there are (k6's `vus` and `vus_max`).
+    pub fn bots(&mut self, active: u64, allocated: u64) {
+        (self.bots_active, self.bots_allocated) = (active, allocated);
+    }
+
+    /// The CPU time that this thread has used since it began; told before every swap.
+    pub fn cpu(&mut self, thread_cpu_us: u64) {
+        self.cpu_us.0 = thread_cpu_us;
+    }
+
+    /// Counts what a bot noted at `at_us` of the run's clock. Log lines are not for the metrics
+    /// and are passed over.
+    pub fn note(&mut self, at_us: u64, note: &Note) {
+        match note {
+            Note::Check { name, passed } => {
+                row_of(&mut self.checks, &mut self.current.checks, name).count(*passed);
+            }
+            Note::Action { name, took_us } => {
+                row_of(&mut self.actions, &mut self.current.actions, name).record(*took_us);
+            }
+            Note::Counter { name, .. }
+            | Note::Rate { name, .. }
+            | Note::Gauge { name, .. }
+            | Note::Trend { name, .. }
+                if table::built_in(name.as_str()).is_some() =>
+            {
+                self.current.bounds.names_taken += 1;
+            }
+            Note::Counter { name, by } => {
+                let sum = row_of(&mut self.counters, &mut self.current.counters, name);
+                *sum = sum.saturating_add(*by);
+            }
+            Note::Rate { name, hit } => {
+                row_of(&mut self.rates, &mut self.current.rates, name).count(*hit);
+            }
+            Note::Gauge { name, value } if value.is_finite() => {
+                row_of(&mut self.gauges, &mut self.current.gauges, name).set(at_us, *value);
+            }
+            Note::Gauge { .. } => self.current.bounds.out_of_range += 1,
+            Note::Trend { name, value } => self.trend(name, *value),
+            Note::Log { .. } => {}
+        }
+    }
+
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "a float cast saturates, and the histogram clamps what it keeps"
+    )]
+    fn trend(&mut self, name: &Name, value: f64) {
+        let scaled = value * CUSTOM_SCALE;
+        if !(0.0..=VALUE_US_MAX as f64).contains(&scaled) {
+            self.current.bounds.out_of_range += 1;
+        }
+        if !scaled.is_nan() {
+            let trend = row_of(&mut self.trends, &mut self.current.trends, name);
+            trend.record(scaled.round() as u64);
+        }
+    }
+
+    /// Hands over what was counted since the last swap and goes on with `spare`, which must be
+    /// cleared (as [`Snapshot::default`] is, and what the coordinator sends back).
+    pub fn swap(&mut self, mut spare: Snapshot) -> Snapshot {
+        let current = &mut self.current;
+        let requests = current.requests();
+        fill_zeros(&mut current.http_req_blocked, requests);
+        fill_zeros(&mut current.http_req_connecting, requests);
+        fill_zeros(&mut current.http_req_tls_handshaking, requests);
+        (current.bots_active, current.bots_allocated) = (self.bots_active, self.bots_allocated);
+        current.cpu_us = self.cpu_us.0.saturating_sub(self.cpu_us.1);
+        self.cpu_us.1 = self.cpu_us.0;
+        for names in &mut self.requests {
+            current.bounds.request_names += names.table.take_overflow();
+        }
+        for table in [
+            &mut self.checks,
+            &mut self.actions,
+            &mut self.counters,
+            &mut self.gauges,
+            &mut self.rates,
+            &mut self.trends,
+        ] {
+            current.bounds.other_names += table.take_overflow();
+        }
+        spare.take_rows_of(current);
+        std::mem::replace(current, spare)
+    }
+}
+
+fn push_series(current: &mut Snapshot, scenario: ScenarioIndex, name: &str) -> u32 {
+    let row = u32::try_from(current.series.len()).expect("bounded by REQUEST_NAMES_MAX");
+    let name: Arc<str> = name.into();
+    current.series.push(SeriesRow { scenario: scenario.0, name, series: Series::default() });
+    row
+}
+
+/// The value of a name; names above the bound share the row behind the last one.
+fn row_of<'a, V: Default>(
+    names: &mut NameTable,
+    rows: &'a mut Vec<Row<V>>,
+    name: &Name,
+) -> &'a mut V {
+    let (index, text) = match names.place(name) {
+        Place::Known(index) | Place::New(index) => (index as usize, name.as_str()),
+        Place::Full => (names.len() as usize, OTHER),
+    };
+    if index == rows.len() {
+        rows.push(Row { name: text.into(), value: V::default() });
+    }
+    &mut rows[index].value
+}
+
+fn record_above_zero(histogram: &mut Histogram<u32>, value_us: u64) {
+    if value_us > 0 {
+        histogram.record(value_us);
+    }
+}
+
+fn fill_zeros(histogram: &mut Histogram<u32>, requests: u64) {
+    histogram.record_n(0, requests.saturating_sub(histogram.count()));
+}
