@@ -52,6 +52,15 @@ impl Worker {
         }
     }
 
+    /// Counts a session that starts. In a closed model a session is due when a bot is free for it.
+    pub(super) fn began(&self) {
+        let mut recorder = self.recorder.borrow_mut();
+        recorder.started(self.scenario, 1);
+        if !self.pacing.is_open() {
+            recorder.due(self.scenario, 1);
+        }
+    }
+
     /// Counts a session that has ended.
     pub(super) fn ended(&self, session: &Session, took: Micros, outcome: Option<&Outcome>) {
         let ended = match outcome {

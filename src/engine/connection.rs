@@ -14,7 +14,7 @@ use std::task::Poll;
 
 use monoio::net::TcpStream;
 use socket2::{Domain, Protocol, Socket, Type};
-use tallyho_replay::failure::Failure;
+use tallyho_replay::Failure;
 
 use super::timer::{Signal, SlotIndex, Slots};
 use super::{clock::Micros, sys};

@@ -12,14 +12,14 @@ use std::time::Duration;
 use monoio::buf::{IoBuf, IoBufMut};
 use monoio::io::{AsyncReadRent, AsyncWriteRent};
 use monoio::net::TcpStream;
-use tallyho_replay::failure::Failure;
+use tallyho_replay::Failure;
 
 use super::buffers::{BUFFER_BYTES, Buffers};
 use super::clock::{Micros, RunClock, micros};
 use super::connection::{Connection, Connections, Connector, Origin};
 use super::timer::{Signal, SlotIndex, Slots};
 use super::sys;
-use crate::http::{Progress, Response, ResponseReader};
+use crate::http::{ErrorKind, ParseError, Progress, Response, ResponseReader};
 
 /// What the exchange needs of its worker.
 pub(super) struct Wire<'a> {
@@ -38,7 +38,6 @@ impl Wire<'_> {
 
 /// A request, ready for the wire.
 pub(super) struct Outgoing {
-    pub(super) origin: Rc<Origin>,
     pub(super) bytes: Vec<u8>,
     pub(super) timeout: Duration,
     /// A repeat does no harm, so a stale connection may be tried again.
@@ -75,13 +74,21 @@ pub(super) type Received = (Response, Vec<u8>);
 /// repeated; the time lost stays in the measurement, and the event is counted.
 pub(super) async fn exchange(
     wire: &Wire<'_>,
-    connections: &mut Connections,
+    (origin, connections): (&Rc<Origin>, &mut Connections),
     mut outgoing: Outgoing,
     timing: &mut Timing,
 ) -> Result<Received, Failure> {
     wire.slots.set_deadline(wire.slot, timing.started + micros(outgoing.timeout));
+    timing.sent = timing.completed;
     let result = loop {
-        let result = attempt(wire, connections, &mut outgoing, timing).await;
+        let connection = match connections.take(&origin.key) {
+            Some(connection) => Ok(connection),
+            None => connect(wire, origin, timing).await,
+        };
+        let result = match connection {
+            Ok(connection) => attempt(wire, (connection, connections), &mut outgoing, timing).await,
+            Err(failure) => Err(failure),
+        };
         let is_stale = matches!(result, Err(Failure::StaleConnection));
         timing.stale_connections += u32::from(is_stale);
         if !(is_stale && outgoing.is_idempotent) {
@@ -96,15 +103,10 @@ pub(super) async fn exchange(
 
 async fn attempt(
     wire: &Wire<'_>,
-    connections: &mut Connections,
+    (mut connection, connections): (Connection, &mut Connections),
     outgoing: &mut Outgoing,
     timing: &mut Timing,
 ) -> Result<Received, Failure> {
-    timing.sent = timing.started;
-    let mut connection = match connections.take(&outgoing.origin.key) {
-        Some(connection) => connection,
-        None => connect(wire, outgoing, timing).await?,
-    };
     let sent = write(wire, &mut connection, outgoing, timing).await;
     let received = match sent {
         Ok(()) => read(wire, &mut connection, outgoing, timing).await,
@@ -120,13 +122,13 @@ async fn attempt(
 
 async fn connect(
     wire: &Wire<'_>,
-    outgoing: &Outgoing,
+    origin: &Rc<Origin>,
     timing: &mut Timing,
 ) -> Result<Connection, Failure> {
     let began = wire.clock.now();
     let bot = (wire.slots, wire.slot);
     let (result, turn) =
-        wire.connector.connect(bot, &outgoing.origin, || wire.clock.now()).await;
+        wire.connector.connect(bot, origin, || wire.clock.now()).await;
     timing.sent = wire.clock.now();
     timing.completed = timing.sent;
     timing.blocked += turn - began;
@@ -212,7 +214,7 @@ async fn read(
         match progress {
             Ok(Progress::Done(response)) => break Ok(response),
             Ok(Progress::NeedMore { read_hint }) => make_room(&mut buffer, read_hint),
-            Err(error) => break Err(error.failure()),
+            Err(error) => break Err(parse_failure(error)),
         }
     };
     timing.bytes_received += received;
@@ -256,5 +258,13 @@ fn broken(wire: &Wire<'_>, connection: &Connection, error: &io::Error, received:
         io::ErrorKind::UnexpectedEof => Failure::ClosedEarly,
         io::ErrorKind::TimedOut => Failure::TotalTimeout,
         _ => Failure::Reset,
+    }
+}
+
+fn parse_failure(error: ParseError) -> Failure {
+    match error.kind() {
+        ErrorKind::Malformed => Failure::Malformed,
+        ErrorKind::TooLarge => Failure::TooLarge,
+        ErrorKind::ClosedEarly => Failure::ClosedEarly,
     }
 }

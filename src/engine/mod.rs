@@ -5,6 +5,7 @@
 //! task that plays sessions (`player`), which is one `exchange` after the other over the bot's own
 //! `connection`s.
 
+mod account;
 mod buffers;
 mod clock;
 mod connection;
@@ -15,6 +16,7 @@ mod exchange;
 mod machine;
 mod pacing;
 mod player;
+mod resolver;
 mod schedule;
 mod sys;
 mod timer;
@@ -24,12 +26,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
-use tallyho_replay::bot::BotType;
-use tallyho_replay::session::RunFacts;
+use tallyho_replay::{BotType, RunFacts};
 
 pub use control::{Control, Phase};
 pub use coordinator::{Observer, RunResult, WorkerResult, run};
 pub use driver::{DriverChoice, DriverReport};
+pub use resolver::Resolver;
+pub(crate) use resolver::Lookup;
 pub use machine::{Cores, FileLimit};
 pub use schedule::{Profile, Rate};
 
@@ -42,6 +45,10 @@ pub struct RunPlan {
     pub bot: BotMaker,
     /// What is the same for all sessions of the run: seed, run id, target.
     pub facts: RunFacts,
+    /// The scenario's name, under which everything is counted.
+    pub scenario: String,
+    /// What the scenario's name is in the key of every draw.
+    pub scenario_key: u64,
     /// How many sessions run when.
     pub profile: Profile,
     /// Which of several tasks this is.
@@ -52,10 +59,19 @@ pub struct RunPlan {
     pub io_driver: DriverChoice,
     /// Origins (`http://host:port`) with the addresses of their hosts.
     pub origins: Vec<(String, Vec<SocketAddr>)>,
+    /// Finds the addresses of hosts that only turn up while the run goes on.
+    pub resolver: Resolver,
     /// Source addresses to spread connections over; empty leaves the choice to the system.
     pub sources: Vec<IpAddr>,
     /// A request's time, unless it has its own.
     pub timeout: Duration,
     /// How long sessions may go on after the end of the profile or a signal.
     pub drain: Duration,
+}
+
+impl RunPlan {
+    /// The most connections that one worker holds open.
+    fn connections_per_worker(&self) -> usize {
+        usize::try_from(self.profile.vus()).unwrap_or(usize::MAX).div_ceil(self.pins.len().max(1))
+    }
 }

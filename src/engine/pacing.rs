@@ -82,6 +82,11 @@ impl Pacing {
         Self { profile, control, first_number, worker, workers, open, end }
     }
 
+    /// Whether sessions are due by the profile, and not when a bot is free.
+    pub(super) fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
     /// How many bots this worker runs.
     pub(super) fn bots(&self) -> usize {
         let vus = self.profile.vus();

@@ -8,19 +8,18 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tallyho_replay::{
-    BodyUse, Carry, Command, Event, Expected, Failure, Input, Name, Outcome, Question,
+    BodyUse, Carry, Command, Event, Expected, Failure, Input, Method, Name, Outcome, Question,
     ResponseParts, Session, Start, Who,
 };
 
 use super::clock::{Micros, micros};
 use super::connection::{Connections, Origin};
 use super::control::Phase;
-use super::exchange::{Outgoing, Received, Timing, Wire, exchange};
+use super::exchange::{Outgoing, Timing, Wire, exchange};
 use super::pacing::Assignment;
 use super::timer::SlotIndex;
 use super::worker::Worker;
 use crate::http::{self, RequestParts, ResponseReader, encode_request};
-use crate::metrics::Exchange;
 
 /// What plays a bot's sessions.
 pub(super) struct Player<'a> {
@@ -36,6 +35,8 @@ struct Sending {
     name: Name,
     expected: Expected,
     origin: Option<Rc<Origin>>,
+    /// Scheme, host and port, where they have not been looked up yet.
+    unknown_origin: String,
     outgoing: Outgoing,
 }
 
@@ -49,7 +50,7 @@ impl Player<'_> {
         let started = self.now;
         self.worker.began();
         let who = Who {
-            scenario: self.worker.facts.scenario,
+            scenario: self.worker.scenario_key,
             bot: assignment.bot,
             session: assignment.session,
         };
@@ -87,24 +88,29 @@ impl Player<'_> {
 
     async fn send(&mut self, session: &Session, step: &mut Step) -> Event {
         step.is_paused = true;
-        let mut sending = self.encode(session);
+        let sending = self.encode(session);
         let mut timing = Timing { started: self.now, completed: self.now, ..Timing::default() };
-        let result = match self.origin(&mut sending).await {
+        let worker = self.worker;
+        let wire = Wire {
+            clock: worker.clock,
+            slots: &worker.slots,
+            slot: self.slot,
+            connector: &worker.connector,
+            buffers: &worker.buffers,
+        };
+        let origin = match sending.origin {
+            Some(origin) => Ok(origin),
+            None => worker.look_up(sending.unknown_origin, self.slot, &mut timing).await,
+        };
+        let result = match origin {
             Ok(origin) => {
-                let worker = self.worker;
-                let wire = Wire {
-                    clock: worker.clock,
-                    slots: &worker.slots,
-                    slot: self.slot,
-                    connector: &worker.connector,
-                    buffers: &worker.buffers,
-                };
-                exchange(&wire, self.connections, origin, sending.outgoing, &mut timing).await
+                let target = (&origin, &mut *self.connections);
+                exchange(&wire, target, sending.outgoing, &mut timing).await
             }
             Err(failure) => Err(failure),
         };
         self.now = timing.completed.max(self.now);
-        self.worker.record((&sending.name, sending.expected), step, &timing, &result, session);
+        worker.record((&sending.name, sending.expected), step, &timing, &result, session);
         *step = Step { due: self.now, waited: 0, is_paused: true };
         match result {
             Ok((response, bytes)) => Event::Response(ResponseParts {
@@ -132,13 +138,20 @@ impl Player<'_> {
             };
             encode_request(&parts, &mut bytes);
             let mut reader = ResponseReader::new(http::Limits::default());
-            reader.reset(method, body_use(request.body_use));
+            let body_use = match request.body_use {
+                BodyUse::Keep => http::BodyUse::Keep,
+                BodyUse::Discard => http::BodyUse::Discard,
+            };
+            reader.reset(method, body_use);
             let timeout = request.timeout.unwrap_or(self.worker.plan.timeout);
-            let is_idempotent = request.method.is_idempotent();
+            let is_idempotent = !matches!(request.method, Method::Post | Method::Patch);
+            let origin = self.worker.known_origin(request.origin());
+            let unknown = if origin.is_none() { request.origin() } else { "" };
             Sending {
                 name: request.name.clone(),
                 expected: request.expected,
-                origin: self.worker.known_origin(request.origin()),
+                origin,
+                unknown_origin: unknown.to_owned(),
                 outgoing: Outgoing { bytes, timeout, is_idempotent, reader },
             }
         })
@@ -169,10 +182,10 @@ impl Player<'_> {
 }
 
 /// When the step at hand was due.
-struct Step {
-    due: Micros,
+pub(super) struct Step {
+    pub(super) due: Micros,
     /// How much of the delay is due to a lack of free bots, not to the generator.
-    waited: Micros,
+    pub(super) waited: Micros,
     /// Whether the session has waited for anything yet.
     is_paused: bool,
 }

@@ -5,22 +5,26 @@
 //! recorder. Nothing is shared with other workers but the atomics of [`Control`].
 
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
+use std::task::Poll;
 use std::time::Duration;
 
-use tallyho_replay::{BotType, Outcome, RunFacts, Scratch, Session};
+use tallyho_replay::{BotType, Failure, Outcome, RunFacts, Scratch, Session};
 
 use super::buffers::Buffers;
 use super::clock::{Micros, RunClock, micros};
 use super::connection::{Connections, Connector, Origin};
 use super::control::{Control, Phase};
-use super::exchange::{Outgoing, Timing, Wire, exchange};
-use super::pacing::{Assignment, Pacing};
+use super::exchange::Timing;
+use super::pacing::Pacing;
+use super::player::Player;
 use super::timer::{NEVER, SCAN_INTERVAL_US, SlotIndex, Slots, Timer};
 use super::{DriverReport, RunPlan, driver, machine};
-use crate::metrics::{Ended, Exchange, Recorder, ScenarioIndex, Snapshot};
+use crate::metrics::{Recorder, ScenarioIndex, Snapshot};
 
 /// What a worker tells the coordinator.
 pub(super) enum Message {
@@ -105,6 +109,8 @@ pub(super) struct Worker {
     pub(super) buffers: Buffers,
     pub(super) recorder: RefCell<Recorder>,
     pub(super) scenario: ScenarioIndex,
+    /// What the scenario's name is in the key of every draw.
+    pub(super) scenario_key: u64,
     pub(super) origins: RefCell<Vec<Rc<Origin>>>,
     pub(super) stale_connections: Cell<u64>,
     facts: Rc<RunFacts>,
@@ -141,6 +147,7 @@ impl Worker {
             buffers: Buffers::default(),
             recorder: RefCell::new(recorder),
             scenario,
+            scenario_key: plan.scenario_key,
             origins: RefCell::new(origins.collect()),
             stale_connections: Cell::new(0),
             facts: Rc::new(plan.facts.clone()),
@@ -215,6 +222,41 @@ impl Worker {
             cpu,
             connections_opened: self.connector.opened.get(),
             stale_connections: self.stale_connections.get(),
+        }
+    }
+
+    /// The origin of that key, if its addresses are known.
+    pub(super) fn known_origin(&self, key: &str) -> Option<Rc<Origin>> {
+        let origins = self.origins.borrow();
+        origins.iter().find(|origin| origin.key == key).map(Rc::clone)
+    }
+
+    /// Has an origin's host looked up on the background thread, and remembers the answer.
+    pub(super) async fn look_up(
+        &self,
+        key: String,
+        slot: SlotIndex,
+        timing: &mut Timing,
+    ) -> Result<Rc<Origin>, Failure> {
+        let answer = self.plan.resolver.resolve_origin(&key);
+        let mut answer = pin!(answer);
+        let answer = poll_fn(|context| {
+            if self.slots.is_interrupted(slot) {
+                return Poll::Ready(None);
+            }
+            answer.as_mut().poll(context).map(Some)
+        });
+        let answer = answer.await;
+        timing.completed = self.clock.now();
+        timing.blocked = timing.completed - timing.started;
+        match answer {
+            None => Err(Failure::Interrupted),
+            Some(Ok(Ok(addresses))) => {
+                let origin = Rc::new(Origin::new(key, addresses));
+                self.origins.borrow_mut().push(Rc::clone(&origin));
+                Ok(origin)
+            }
+            Some(_) => Err(Failure::Dns),
         }
     }
 

@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 
-use super::standin::Name;
+use tallyho_replay::Name;
 
 /// What stands for all names above the bound.
 pub const OTHER: &str = "(other)";

@@ -11,7 +11,7 @@ use super::histogram::{Histogram, VALUE_US_MAX};
 use super::names::{NameTable, OTHER, Place};
 use super::series::{Example, Exchange, FailureKind, Series};
 use super::snapshot::{Iterations, Row, SeriesRow, Snapshot};
-use super::standin::{Name, Note};
+use tallyho_replay::{Name, Note};
 use super::table;
 
 /// Request names per scenario and worker. 1000 names with five pages per histogram are about
@@ -217,7 +217,7 @@ impl Recorder {
             Note::Check { name, passed } => {
                 row_of(&mut self.checks, &mut self.current.checks, name).count(*passed);
             }
-            Note::Action { name, took_us } => {
+            Note::Action { name, took_us, .. } => {
                 row_of(&mut self.actions, &mut self.current.actions, name).record(*took_us);
             }
             Note::Counter { name, .. }
@@ -239,7 +239,7 @@ impl Recorder {
                 row_of(&mut self.gauges, &mut self.current.gauges, name).set(at_us, *value);
             }
             Note::Gauge { .. } => self.current.bounds.out_of_range += 1,
-            Note::Trend { name, value } => self.trend(name, *value),
+            Note::Trend { name, value, .. } => self.trend(name, *value),
             Note::Log { .. } => {}
         }
     }

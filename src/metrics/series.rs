@@ -10,7 +10,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::histogram::{Count, Histogram};
-use super::standin::Failure;
+use tallyho_replay::Failure;
 
 /// One finished request, answered or not. All times in µs, instants on the run's clock.
 #[derive(Clone, Debug)]
