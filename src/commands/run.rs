@@ -12,10 +12,10 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     let resolver = crate::background::start(Arc::clone(&control))?;
     let request = target::request(&args.target, &args.request)?;
     let machine = machine::Machine::prepare(args)?;
-    let origin = args.target.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
+    let (bot, origin) = target::bot(request)?;
     let origin = target::reach(&origin, &resolver)?;
     let plan = RunPlan {
-        bot: target::bot(&request), facts: RunFacts::default(), scenario: "default".into(), profile: profile(args), task_index: 0,
+        bot, facts: RunFacts::default(), scenario: "default".into(), profile: profile(args), task_index: 0,
         pins: machine.pins.clone(), io_driver: args.machine.io_driver, origins: vec![origin], resolver, scenario_key: 0,
         sources: args.machine.local_ips.iter().flatten().copied().collect(), timeout: args.request.timeout, drain: args.drain };
     struct O; impl Observer for O { fn started(&mut self, d: &[DriverReport]) { eprintln!("{}", d[0]); } fn tick(&mut self, _: Duration, _: u64, _: &crate::metrics::Collector) {} }

@@ -1,10 +1,11 @@
 //! The target of `tallyho run URL`: the request, checked, and the host, reached once.
 
 use std::net::{SocketAddr, TcpStream};
+use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use tallyho_bots::single_request::{Definition, SingleRequest};
+use tallyho_bots::{Headers, SingleRequest, SingleRequestConfig, SingleRequestSettings};
 use tallyho_replay::{BotType, Method, Prepared};
 
 use crate::cli::RequestArgs;
@@ -16,7 +17,7 @@ use crate::exit::BadUsage;
 /// # Errors
 ///
 /// [`BadUsage`] that names the flag, or the body file that cannot be read.
-pub(super) fn request(url: &str, args: &RequestArgs) -> anyhow::Result<Definition> {
+pub(super) fn request(url: &str, args: &RequestArgs) -> anyhow::Result<SingleRequestSettings> {
     let body = body(args)?;
     let method = match (&args.method, body.is_empty()) {
         (Some(method), _) => method.to_ascii_uppercase(),
@@ -33,9 +34,14 @@ pub(super) fn request(url: &str, args: &RequestArgs) -> anyhow::Result<Definitio
         })?;
         headers.push((name.trim().to_owned(), value.trim().to_owned()));
     }
-    let config = Definition { method: method.as_str().to_owned(), url: url.to_owned(), headers, body };
-    check(&config)?;
-    Ok(config)
+    check(url, method, &headers)?;
+    Ok(SingleRequestSettings {
+        method: method.as_str().to_owned(),
+        url: url.to_owned(),
+        headers: Headers::Pairs(headers),
+        body,
+        ..SingleRequestSettings::default()
+    })
 }
 
 fn body(args: &RequestArgs) -> anyhow::Result<Vec<u8>> {
@@ -50,8 +56,7 @@ fn body(args: &RequestArgs) -> anyhow::Result<Vec<u8>> {
 }
 
 /// Finds what is wrong with the URL or a header, and names it.
-fn check(config: &Definition) -> Result<(), BadUsage> {
-    let (url, method) = (&config.url, config.method.parse().unwrap_or_default());
+fn check(url: &str, method: Method, headers: &[(String, String)]) -> Result<(), BadUsage> {
     if let Err(error) = Prepared::builder(method, None, url).build() {
         let help = "write for example http://127.0.0.1:8080/items";
         return Err(BadUsage(format!("{url}: {error}; {help}")));
@@ -59,20 +64,27 @@ fn check(config: &Definition) -> Result<(), BadUsage> {
     if url.starts_with("https:") {
         return Err(BadUsage(format!("{url}: https is not supported yet; use http")));
     }
-    for (name, value) in &config.headers {
+    for (name, value) in headers {
         let with_header = Prepared::builder(method, None, url).header(name, value).build();
         with_header.map_err(|error| BadUsage(format!("-H '{name}: {value}': {error}")))?;
     }
     Ok(())
 }
 
-/// A maker of the bot that sends the request.
-pub(super) fn bot(config: &Definition) -> BotMaker {
-    let json = serde_json::to_string(config).expect("a definition can be written as JSON");
-    Box::new(move || {
-        let bot = BotType::from_json::<SingleRequest>(&json).expect("the request was checked");
-        std::rc::Rc::new(bot)
-    })
+/// A maker of the bot that sends the request, and the origin that it goes to.
+///
+/// # Errors
+///
+/// What is wrong with the request.
+pub(super) fn bot(settings: SingleRequestSettings) -> Result<(BotMaker, String), BadUsage> {
+    let config = |settings: &SingleRequestSettings| SingleRequestConfig::try_from(settings.clone());
+    let origin = config(&settings).map_err(|error| BadUsage(error.to_string()))?;
+    let origin = origin.request().origin().to_owned();
+    let make = move || {
+        let config = config(&settings).expect("the same settings were valid before");
+        Rc::new(BotType::new::<SingleRequest>(Rc::new(config)))
+    };
+    Ok((Box::new(make), origin))
 }
 
 /// How long the first connect may take: three lost SYNs.
