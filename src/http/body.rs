@@ -38,6 +38,7 @@ enum End {
 
 impl Body {
     /// A body whose bytes begin at `start` of the read buffer.
+    #[inline]
     pub(super) fn new(
         framing: Framing,
         start: usize,
@@ -91,6 +92,7 @@ impl Body {
     }
 
     /// Takes the bytes from `from` on. Where the body ends with them, returns the place behind it.
+    #[inline]
     pub(super) fn advance(
         &mut self,
         buffer: &mut [u8],
@@ -136,6 +138,7 @@ impl Body {
     }
 
     /// Counts the bytes of `range`, and puts those that are kept behind the earlier ones.
+    #[inline]
     fn take(&mut self, buffer: &mut [u8], range: Range<usize>) {
         self.size += range.len() as u64;
         let room = self.kept_bytes_max - (self.kept_end - self.kept_start);

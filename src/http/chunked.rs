@@ -3,7 +3,7 @@
 //! A machine that reads framing byte by byte and hands out data by the piece. It keeps no bytes
 //! back, so that the caller can drop all that it has seen, however the body was cut into reads.
 //! As lenient as curl: what follows a chunk's size is skipped up to the line end, whose CR may be
-//! missing. Trailers are skipped.
+//! missing. Trailers are skipped, but must be header lines, or framing was lost before them.
 
 use std::ops::Range;
 
@@ -39,9 +39,12 @@ enum State {
     Data,
     DataEnd,
     DataEndLf,
+    /// At the beginning of a trailer, or of the blank line behind the last.
     TrailerStart,
     TrailerStartLf,
-    TrailerLine,
+    /// Before the colon.
+    TrailerName,
+    TrailerValue,
 }
 
 /// What a stretch of input came to.
@@ -73,11 +76,7 @@ impl ChunkedDecoder {
     }
 
     /// Reads `input` from `from` on, up to the next piece of data.
-    pub(super) fn next_piece(
-        &mut self,
-        input: &[u8],
-        from: usize,
-    ) -> Result<Piece, ParseError> {
+    pub(super) fn next_piece(&mut self, input: &[u8], from: usize) -> Result<Piece, ParseError> {
         let mut at = from;
         while let Some(&byte) = input.get(at) {
             match self.state {
@@ -90,7 +89,8 @@ impl ChunkedDecoder {
                 State::TrailerStart | State::TrailerStartLf if byte == b'\n' => {
                     return Ok(Piece::End(at + 1));
                 }
-                State::TrailerStart | State::TrailerStartLf | State::TrailerLine => {
+                State::TrailerStartLf => return Err(ParseError::Header),
+                State::TrailerStart | State::TrailerName | State::TrailerValue => {
                     self.trailer_byte(byte)?;
                 }
             }
@@ -152,10 +152,12 @@ impl ChunkedDecoder {
     }
 
     fn trailer_byte(&mut self, byte: u8) -> Result<(), ParseError> {
-        self.state = match byte {
-            b'\n' => State::TrailerStart,
-            b'\r' if self.state == State::TrailerStart => State::TrailerStartLf,
-            _ => State::TrailerLine,
+        self.state = match (self.state, byte) {
+            (State::TrailerStart, b'\r') => State::TrailerStartLf,
+            (State::TrailerName, b'\n') => return Err(ParseError::Header),
+            (State::TrailerValue, b'\n') => State::TrailerStart,
+            (State::TrailerValue, _) | (_, b':') => State::TrailerValue,
+            _ => State::TrailerName,
         };
         self.framing_bytes += 1;
         if self.framing_bytes > TRAILERS_BYTES_MAX {

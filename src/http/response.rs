@@ -30,8 +30,17 @@ pub struct ResponseReader {
 #[derive(Debug)]
 enum State {
     Head(HeadSearch),
-    Body { head: Head, start: usize, body: Body },
+    Body(Incoming),
     Done,
+}
+
+/// A response whose head has been read.
+#[derive(Debug)]
+struct Incoming {
+    head: Head,
+    /// Where the head begins in the buffer.
+    start: usize,
+    body: Body,
 }
 
 /// The search for the end of a head that did not come whole.
@@ -115,30 +124,38 @@ impl ResponseReader {
     pub fn advance(&mut self, buffer: &mut Vec<u8>) -> Result<Progress, ParseError> {
         let appended = buffer.len().checked_sub(self.held_bytes);
         self.wire_bytes += appended.expect("bytes are appended to what was there") as u64;
-        let mut from = self.held_bytes;
-        if let State::Head(search) = &mut self.state {
-            let parsed = search.advance(buffer, &self.limits);
-            let Some(head) = parsed? else {
+        match &mut self.state {
+            State::Head(search) => {
+                let Some(head) = search.advance(buffer, &self.limits)? else {
+                    self.held_bytes = buffer.len();
+                    return Ok(Progress::NeedMore { read_hint: 0 });
+                };
+                let start = search.start;
+                let from = start + head.bytes;
+                let framing = head.framing(self.method_is_head);
+                let body = Body::new(framing, from, self.body_use, &self.limits)?;
+                let mut incoming = Incoming { head, start, body };
+                if let Some(leftover) = incoming.advance(buffer, from)? {
+                    // The usual end: what came whole never goes through the state.
+                    self.state = State::Done;
+                    return Ok(Progress::Done(incoming.response(self.wire_bytes, leftover)));
+                }
+                let read_hint = incoming.read_hint();
                 self.held_bytes = buffer.len();
-                return Ok(Progress::NeedMore { read_hint: 0 });
-            };
-            let start = search.start;
-            from = start + head.bytes;
-            let framing = head.framing(self.method_is_head);
-            let body = Body::new(framing, from, self.body_use, &self.limits)?;
-            self.state = State::Body { head, start, body };
-        }
-        let State::Body { body, .. } = &mut self.state else {
-            panic!("a complete response takes no more bytes before a reset");
-        };
-        let end = body.advance(buffer, from)?;
-        let leftover = end.map(|end| buffer.len() - end);
-        let remaining = body.remaining().min(READ_HINT_BYTES_MAX);
-        buffer.truncate(body.kept().end);
-        self.held_bytes = buffer.len();
-        match leftover {
-            Some(leftover) => Ok(Progress::Done(self.finish(leftover))),
-            None => Ok(Progress::NeedMore { read_hint: usize::try_from(remaining).unwrap_or(0) }),
+                self.state = State::Body(incoming);
+                Ok(Progress::NeedMore { read_hint })
+            }
+            State::Body(incoming) => {
+                let leftover = incoming.advance(buffer, self.held_bytes)?;
+                self.held_bytes = buffer.len();
+                let Some(leftover) = leftover else {
+                    return Ok(Progress::NeedMore { read_hint: incoming.read_hint() });
+                };
+                let response = incoming.response(self.wire_bytes, leftover);
+                self.state = State::Done;
+                Ok(Progress::Done(response))
+            }
+            State::Done => panic!("a complete response takes no more bytes before a reset"),
         }
     }
 
@@ -150,17 +167,33 @@ impl ResponseReader {
         {
             return Ok(done);
         }
-        match &self.state {
-            State::Body { body, .. } if body.ends_at_close() => Ok(Progress::Done(self.finish(0))),
+        match std::mem::replace(&mut self.state, State::Done) {
+            State::Body(incoming) if incoming.body.ends_at_close() => {
+                Ok(Progress::Done(incoming.response(self.wire_bytes, 0)))
+            }
             _ => Err(ParseError::ClosedEarly),
         }
     }
+}
 
-    fn finish(&mut self, leftover: usize) -> Response {
-        let State::Body { head, start, body } = std::mem::replace(&mut self.state, State::Done)
-        else {
-            panic!("only a response with a head can be complete");
-        };
+impl Incoming {
+    /// Takes the bytes from `from` on, and leaves only what is kept of them. Where the response
+    /// ends in them, returns how many bytes are behind it.
+    #[inline]
+    fn advance(&mut self, buffer: &mut Vec<u8>, from: usize) -> Result<Option<usize>, ParseError> {
+        let end = self.body.advance(buffer, from)?;
+        let leftover = end.map(|end| buffer.len() - end);
+        buffer.truncate(self.body.kept().end);
+        Ok(leftover)
+    }
+
+    fn read_hint(&self) -> usize {
+        usize::try_from(self.body.remaining().min(READ_HINT_BYTES_MAX)).unwrap_or(0)
+    }
+
+    #[inline]
+    fn response(&self, wire_bytes: u64, leftover: usize) -> Response {
+        let Self { head, start, body } = self;
         Response {
             status: head.status,
             version_minor: head.version_minor,
@@ -168,7 +201,7 @@ impl ResponseReader {
             body: body.kept(),
             body_size: body.size(),
             head_bytes: head.bytes,
-            wire_bytes: self.wire_bytes - leftover as u64,
+            wire_bytes: wire_bytes - leftover as u64,
             keep_alive: head.keep_alive() && !body.ends_at_close() && leftover == 0,
             keep_alive_s: head.keep_alive_s(),
             leftover,
@@ -178,6 +211,7 @@ impl ResponseReader {
 
 impl HeadSearch {
     /// The final response's head, once it is complete; informational ones before it are skipped.
+    #[inline]
     fn advance(&mut self, buffer: &mut [u8], limits: &Limits) -> Result<Option<Head>, ParseError> {
         loop {
             let Some(head) = self.parse(buffer, limits)? else {
@@ -192,29 +226,39 @@ impl HeadSearch {
     }
 
     /// The next head, once it is complete.
+    #[inline]
     fn parse(&mut self, buffer: &mut [u8], limits: &Limits) -> Result<Option<Head>, ParseError> {
         let bytes = &mut buffer[self.start..];
         // Informational heads count in, or a server could send them without end.
         let bytes_max = limits.head_bytes_max.saturating_sub(self.start);
-        let mut from = self.from.unwrap_or_default();
         if self.from.is_none() {
             // `httparse` skips blank lines before a head; curl takes them for something else.
             if bytes.first().is_some_and(|&byte| byte != b'H') {
                 return Err(ParseError::NotHttp);
             }
-            match head::parse(bytes, limits.headers_max)? {
-                Parsed::Complete(head) => return within(head, bytes_max).map(Some),
-                Parsed::Partial => from = bytes.len().saturating_sub(2),
-                Parsed::Odd => {}
+            let within_limit = &bytes[..bytes.len().min(bytes_max)];
+            if let Parsed::Complete(head) = head::parse(within_limit, limits.headers_max)? {
+                return Ok(Some(head));
             }
         }
-        head::check_beginning(bytes)?;
-        match head::find_end(bytes, from) {
+        self.parse_in_pieces(bytes, bytes_max, limits.headers_max)
+    }
+
+    /// Looks for the end of a head that `httparse` did not take at once.
+    #[cold]
+    fn parse_in_pieces(
+        &mut self,
+        bytes: &mut [u8],
+        bytes_max: usize,
+        headers_max: usize,
+    ) -> Result<Option<Head>, ParseError> {
+        head::check_beginning(&bytes[..bytes.len().min(bytes_max)])?;
+        match head::find_end(bytes, self.from.unwrap_or_default()) {
             HeadEnd::At(end) if end <= bytes_max => {
                 let head = &mut bytes[..end];
-                match head::parse(head, limits.headers_max)? {
+                match head::parse(head, headers_max)? {
                     Parsed::Complete(head) => Ok(Some(head)),
-                    _ => head::parse_odd(head, limits.headers_max).map(Some),
+                    Parsed::Partial | Parsed::Odd => head::parse_odd(head, headers_max).map(Some),
                 }
             }
             HeadEnd::NotBefore(place) if bytes.len() < bytes_max => {
@@ -224,8 +268,4 @@ impl HeadSearch {
             _ => Err(ParseError::HeadTooLarge),
         }
     }
-}
-
-fn within(head: Head, bytes_max: usize) -> Result<Head, ParseError> {
-    if head.bytes > bytes_max { Err(ParseError::HeadTooLarge) } else { Ok(head) }
 }
