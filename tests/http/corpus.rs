@@ -47,7 +47,7 @@ fn change<P>(input: &[u8], inputs: &[(P, Vec<u8>)], seed: u64) -> Vec<u8> {
         let at = random.below(changed.len().max(1));
         let end = (at + 1 + random.below(8)).min(changed.len());
         match random.below(6) {
-            0 if at < end => changed[at] = random.bits() as u8,
+            0 if at < end => changed[at] = random.byte(),
             1 if at < end => changed[at] = b"\r\n :;,\0\t0159afxHTP/"[random.below(19)],
             2 if at < end => drop(changed.drain(at..end)),
             3 if at < end => changed.extend_from_within(at..end),
