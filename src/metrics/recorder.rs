@@ -135,7 +135,8 @@ impl Recorder {
         let current = &mut self.current;
         current.series[series.0 as usize].series.record(exchange);
         let behind = exchange.sent_us.saturating_sub(exchange.due_us);
-        let lag = behind.saturating_sub(exchange.waited_us);
+        // What the target or the plan made the request wait for is not the generator's delay.
+        let lag = behind.saturating_sub(exchange.waited_us.saturating_add(exchange.blocked_us));
         current.schedule_lag.record(lag);
         current.late += u64::from(lag >= LATE_US);
         record_above_zero(&mut current.http_req_blocked, exchange.blocked_us);

@@ -35,7 +35,8 @@ pub struct Totals {
     pub trends: BTreeMap<String, Histogram<u64>>,
     /// By kind of failure.
     pub failures: BTreeMap<String, FailureTotals>,
-    /// sent - due, less the time for which no bot was free: the generator's own delay.
+    /// sent - due, less the time for which no bot or no connection was free: the generator's own
+    /// delay.
     pub schedule_lag: Histogram<u64>,
     /// Requests whose schedule lag was `LATE_US` or more.
     pub late: u64,
