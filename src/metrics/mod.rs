@@ -20,7 +20,6 @@ mod percentile;
 mod recorder;
 mod series;
 mod snapshot;
-mod standin;
 mod table;
 pub mod threshold;
 mod timeline;

@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use tallyho_replay::Failure;
 
 use super::histogram::{Count, Histogram};
-use super::standin::Failure;
 
 /// One finished request, answered or not. All times in µs, instants on the run's clock.
 #[derive(Clone, Debug)]

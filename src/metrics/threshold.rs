@@ -16,7 +16,7 @@ pub use grammar::{Problem, ThresholdError};
 
 use super::histogram::Histogram;
 use super::series::{Series, Timing, sum};
-use super::table::{self, Kind};
+use super::table;
 use super::totals::{ScenarioTotals, Share, Totals};
 
 /// One condition.
@@ -246,7 +246,10 @@ impl Threshold {
             "http_req_failed" => {
                 let mut share = Share::default();
                 for series in self.series(totals) {
-                    share.add(&Share { passes: series.failed, fails: series.count() - series.failed });
+                    share.add(&Share {
+                        passes: series.failed,
+                        fails: series.count() - series.failed,
+                    });
                 }
                 Sample::Share(share)
             }
@@ -257,15 +260,25 @@ impl Threshold {
                 Sample::Trend(sum(scenarios.map(|scenario| &scenario.iteration_duration)))
             }
             "action_duration" => {
+                let is_meant = |name: &str, wanted: &str| {
+                    name == wanted || name.split_once('/').is_some_and(|(_, name)| name == wanted)
+                };
                 let actions = totals.actions.iter().filter(|(name, _)| {
-                    self.tags.iter().all(|tag| !matches!(tag, Tag::Action(action) if action != *name))
+                    self.tags.iter().all(|tag| match tag {
+                        Tag::Action(wanted) => is_meant(name, wanted),
+                        _ => true,
+                    })
                 });
                 Sample::Trend(sum(actions.map(|(_, duration)| duration)))
             }
             "checks" => {
                 let mut share = Share::default();
                 for (name, check) in &totals.checks {
-                    if self.tags.iter().all(|tag| !matches!(tag, Tag::Check(check) if check != name)) {
+                    if self
+                        .tags
+                        .iter()
+                        .all(|tag| !matches!(tag, Tag::Check(check) if check != name))
+                    {
                         share.add(check);
                     }
                 }
@@ -298,28 +311,32 @@ impl Threshold {
             })
         };
         let requests = totals.requests();
-        requests.filter(move |(scenario, name, _)| selected(scenario, name)).map(|(_, _, series)| series)
+        requests
+            .filter(move |(scenario, name, _)| selected(scenario, name))
+            .map(|(_, _, series)| series)
     }
 
     fn scenarios<'a>(&'a self, totals: &'a Totals) -> impl Iterator<Item = &'a ScenarioTotals> {
         let selected = |name: &str| {
             self.tags.iter().all(|tag| !matches!(tag, Tag::Scenario(wanted) if wanted != name))
         };
-        totals.scenarios.iter().filter(move |(name, _)| selected(name)).map(|(_, scenario)| scenario)
+        totals
+            .scenarios
+            .iter()
+            .filter(move |(name, _)| selected(name))
+            .map(|(_, scenario)| scenario)
     }
 
-    fn timing<'a>(
-        &'a self,
-        totals: &'a Totals,
-        of: fn(&Timing<u64>) -> &Histogram<u64>,
-    ) -> Sample {
+    fn timing<'a>(&'a self, totals: &'a Totals, of: fn(&Timing<u64>) -> &Histogram<u64>) -> Sample {
         let expected = self.tags.iter().find_map(|tag| match tag {
             Tag::ExpectedResponse(expected) => Some(*expected),
             _ => None,
         });
         let parts = self.series(totals).flat_map(|series| {
             let parts = [(true, &series.expected), (false, &series.unexpected)];
-            parts.into_iter().filter(move |(is_expected, _)| expected.is_none_or(|e| e == *is_expected))
+            parts
+                .into_iter()
+                .filter(move |(is_expected, _)| expected.is_none_or(|e| e == *is_expected))
         });
         Sample::Trend(sum(parts.map(|(_, timing)| of(timing))))
     }

@@ -22,7 +22,7 @@ pub struct Totals {
     pub scenarios: BTreeMap<String, ScenarioTotals>,
     /// By check name.
     pub checks: BTreeMap<String, Share>,
-    /// How long each action took, by its name.
+    /// How long each action took, by `SET/NAME`, or the name alone when the set has none.
     pub actions: BTreeMap<String, Histogram<u64>>,
     /// Counters that bots made up, by name.
     pub counters: BTreeMap<String, u64>,

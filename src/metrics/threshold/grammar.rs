@@ -179,14 +179,18 @@ fn tags(
             "status" => Tag::Status(value.parse().map_err(|_| {
                 error(text, span.clone(), Problem::TagValue("a status as 200, or 0 for none"))
             })?),
-            _ => Tag::ExpectedResponse(value.parse().map_err(|_| {
-                error(text, span.clone(), Problem::TagValue("true or false"))
-            })?),
+            _ => Tag::ExpectedResponse(
+                value
+                    .parse()
+                    .map_err(|_| error(text, span.clone(), Problem::TagValue("true or false")))?,
+            ),
         };
         tags.push(value);
     }
     let has = |wanted: fn(&Tag) -> bool| tags.iter().any(wanted);
-    if has(|tag| matches!(tag, Tag::Status(_))) && has(|tag| matches!(tag, Tag::ExpectedResponse(_))) {
+    if has(|tag| matches!(tag, Tag::Status(_)))
+        && has(|tag| matches!(tag, Tag::ExpectedResponse(_)))
+    {
         return Err(error(text, 0..text.len(), Problem::TagsTogether));
     }
     Ok(tags)
@@ -295,11 +299,7 @@ fn method(word: &str) -> Result<Method, Problem> {
 }
 
 /// Whether a kind has a method; else which it has.
-pub(super) fn check_method(
-    text: &str,
-    kind: Kind,
-    method: Method,
-) -> Result<(), ThresholdError> {
+pub(super) fn check_method(text: &str, kind: Kind, method: Method) -> Result<(), ThresholdError> {
     let (known, fits) = match kind {
         Kind::Counter => ("count or rate", matches!(method, Method::Count | Method::Rate)),
         Kind::Gauge => ("value", method == Method::Value),
