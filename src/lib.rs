@@ -1,2 +1,3 @@
 //! Tallyho: a load generator.
 pub mod metrics;
+pub mod report;

@@ -12,7 +12,7 @@ mod judge;
 pub mod junit;
 pub mod k6_summary;
 pub mod markdown;
-mod report;
+mod run_json;
 mod rfc3339;
 mod summary;
 pub mod text;
@@ -20,7 +20,7 @@ mod units;
 pub mod warning;
 
 pub use judge::{State, Verdict};
-pub use report::{
+pub use run_json::{
     Facts, ReadError, Report, Run, SCHEMA, Task, TaskHealth, ThresholdReport, Worker,
 };
 pub use rfc3339::rfc3339;

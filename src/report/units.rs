@@ -1,7 +1,7 @@
-//! Numbers as people read them, with k6's rules: cut, not rounded.
+//! Numbers as people read them, with k6's rules: times and shares are cut, not rounded.
 //!
-//! A p99 of 499.999 ms is not "500ms", and 99.999 % is not "100%": what is shown never exceeds
-//! what was measured.
+//! A p99 of 499.999 ms is not "500ms", and 99.999 % is not "100%": a time or share that is shown
+//! never exceeds what was measured. Bytes are rounded, as k6 does.
 
 /// The unit for times in the k6 part of the text (`--summary-time-unit`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,38 +28,46 @@ fn cut(numerator: u64, denominator: u64) -> String {
     }
 }
 
-/// A time as k6 writes it: `0s`, `87µs`, `1.23ms`, `2.5s`, `1m2.5s`, `1h2m3s`.
+/// A time in µs as k6 writes it: `0s`, `87µs`, `1.23ms`, `2.5s`, `1m2s`, `1h2m3s`.
 pub(crate) fn duration_us(us: u64) -> String {
-    match us {
+    duration_ns(us.saturating_mul(1_000))
+}
+
+/// A time in ns as k6 writes it; averages have fractions of a µs.
+pub(crate) fn duration_ns(ns: u64) -> String {
+    const SECOND: u64 = 1_000_000_000;
+    match ns {
         0 => "0s".to_owned(),
-        1..1_000 => format!("{us}µs"),
-        1_000..1_000_000 => format!("{}ms", cut(us, 1_000)),
-        1_000_000..60_000_000 => format!("{}s", cut(us, 1_000_000)),
-        60_000_000..3_600_000_000 => {
-            format!("{}m{}s", us / 60_000_000, cut(us % 60_000_000, 1_000_000))
-        }
+        1..1_000 => format!("{ns}ns"),
+        1_000..1_000_000 => format!("{}µs", cut(ns, 1_000)),
+        1_000_000..SECOND => format!("{}ms", cut(ns, 1_000_000)),
         _ => {
-            let minutes = us / 60_000_000;
-            format!("{}h{}m{}s", minutes / 60, minutes % 60, cut(us % 60_000_000, 1_000_000))
+            let (minutes, seconds) = (ns / SECOND / 60, ns / SECOND % 60);
+            match minutes {
+                0 => format!("{}s", cut(ns, SECOND)),
+                1..60 => format!("{minutes}m{seconds}s"),
+                _ => format!("{}h{}m{seconds}s", minutes / 60, minutes % 60),
+            }
         }
     }
 }
 
-/// A time in the wanted unit.
-pub(crate) fn duration_in(us: u64, unit: TimeUnit) -> String {
-    let fixed = |denominator: u64, suffix: &str| {
-        let hundredths = us % denominator * 100 / denominator;
-        format!("{}.{hundredths:02}{suffix}", us / denominator)
+/// A time in ns in the wanted unit; a fixed unit has two decimals, rounded as in k6.
+pub(crate) fn duration_in(ns: u64, unit: TimeUnit) -> String {
+    let fixed = |ns_per_unit: u64, suffix: &str| {
+        let hundredths =
+            (u128::from(ns) * 100 + u128::from(ns_per_unit) / 2) / u128::from(ns_per_unit);
+        format!("{}.{:02}{suffix}", hundredths / 100, hundredths % 100)
     };
     match unit {
-        TimeUnit::Fitting => duration_us(us),
-        TimeUnit::Seconds => fixed(1_000_000, "s"),
-        TimeUnit::Milliseconds => fixed(1_000, "ms"),
-        TimeUnit::Microseconds => fixed(1, "µs"),
+        TimeUnit::Fitting => duration_ns(ns),
+        TimeUnit::Seconds => fixed(1_000_000_000, "s"),
+        TimeUnit::Milliseconds => fixed(1_000_000, "ms"),
+        TimeUnit::Microseconds => fixed(1_000, "µs"),
     }
 }
 
-/// Bytes as k6 writes them: powers of 1000, whole below 10 of a unit's tenths.
+/// Bytes as k6 writes them: powers of 1000, rounded, one decimal below ten of a unit.
 pub(crate) fn bytes(count: u64) -> String {
     const UNITS: [&str; 6] = ["kB", "MB", "GB", "TB", "PB", "EB"];
     if count < 1000 {
@@ -69,12 +77,11 @@ pub(crate) fn bytes(count: u64) -> String {
     while unit + 1 < UNITS.len() && count / size >= 1000 {
         (unit, size) = (unit + 1, size * 1000);
     }
-    // Below ten of a unit one decimal is kept, as k6 does.
-    let (whole, tenth) = (count / size, count % size / (size / 10));
-    if whole < 10 {
-        format!("{whole}.{tenth} {}", UNITS[unit])
+    let tenths = (u128::from(count) * 10 + u128::from(size) / 2) / u128::from(size);
+    if tenths < 100 {
+        format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
     } else {
-        format!("{whole} {}", UNITS[unit])
+        format!("{} {}", (tenths + 5) / 10, UNITS[unit])
     }
 }
 
