@@ -7,6 +7,7 @@ pub mod engine;
 pub mod exit;
 pub mod http;
 pub mod metrics;
+pub mod report;
 pub mod units;
 
 pub use commands::dispatch as run;

@@ -4,11 +4,13 @@
 //! [`SECONDS_OPEN_MAX`] old; only then its histograms become a row of the timeline.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::histogram::Histogram;
 use super::snapshot::Snapshot;
+use super::threshold::View;
 use super::timeline::{Row, Timeline, WorkerSecond, WorkerTimeline};
 use super::totals::Totals;
 
@@ -120,6 +122,16 @@ impl Collector {
     /// The newest second that is complete; for live lines.
     pub const fn latest(&self) -> Option<&Row> {
         self.latest.as_ref()
+    }
+
+    /// What thresholds look at during the run.
+    pub fn view(&self, elapsed: Duration) -> View<'_> {
+        View {
+            totals: &self.totals,
+            elapsed,
+            bots_active: self.latest.as_ref().map(|row| row.bots_active),
+            bots_allocated: self.latest.as_ref().map(|row| row.bots_allocated),
+        }
     }
 
     /// Closes all seconds and gives what was measured.

@@ -21,6 +21,7 @@ mod recorder;
 mod series;
 mod snapshot;
 mod table;
+pub mod threshold;
 mod timeline;
 mod totals;
 
@@ -37,5 +38,6 @@ pub use recorder::{
 pub use series::{Example, Exchange, FailureKind, Series, Timing, sum};
 pub use snapshot::{Bounds, Snapshot};
 pub use table::{BUILT_IN, Contains, Kind, Metric, built_in};
+pub use threshold::{Threshold, ThresholdError, View};
 pub use timeline::{ROWS_MAX, Row, Timeline, WorkerTimeline};
 pub use totals::{FailureTotals, Gauge, ScenarioTotals, Share, Totals};

@@ -48,7 +48,7 @@ impl NameTable {
     pub(super) fn place(&mut self, name: &Name) -> Place {
         let slot = slot_of(name);
         if let Some((cached, index)) = &self.cache[slot]
-            && same_address(cached, name)
+            && cached.is_same_text(name)
         {
             return Place::Known(*index);
         }
@@ -83,11 +83,6 @@ impl NameTable {
     pub(super) fn take_overflow(&mut self) -> u64 {
         std::mem::take(&mut self.overflow)
     }
-}
-
-/// Both address and length: one static text may begin with another that shares its bytes.
-fn same_address(a: &Name, b: &Name) -> bool {
-    a.address() == b.address() && a.as_str().len() == b.as_str().len()
 }
 
 /// Fibonacci hashing of the address; the upper bits are the mixed ones.

@@ -7,18 +7,23 @@
 
 use std::sync::Arc;
 
+use tallyho_replay::{Name, Note};
+
 use super::histogram::{Histogram, VALUE_US_MAX};
 use super::names::{NameTable, OTHER, Place};
 use super::series::{Example, Exchange, FailureKind, Series};
 use super::snapshot::{Iterations, Row, SeriesRow, Snapshot};
-use tallyho_replay::{Name, Note};
 use super::table;
 
 /// Request names per scenario and worker. 1000 names with five pages per histogram are about
 /// 140 MB per worker: far more names than that is a bot that puts ids into them.
 pub const REQUEST_NAMES_MAX: u32 = 1000;
-/// Checks, actions and custom metrics, each.
+/// Checks and custom metrics, each kind.
 pub const OTHER_NAMES_MAX: u32 = 1000;
+/// Sets of actions: screens of a client, rarely more than 30.
+const ACTION_SETS_MAX: u32 = 100;
+/// Actions of one set.
+const ACTIONS_PER_SET_MAX: u32 = 100;
 /// A request that was sent this long after it was due was late by the generator's fault: twice
 /// the 1 ms by which timers of the runtime may lag.
 pub const LATE_US: u64 = 2_000;
@@ -55,9 +60,11 @@ pub enum Ended {
 pub struct Recorder {
     current: Snapshot,
     /// One table per scenario, from its request names to positions in `request_rows`.
-    requests: Vec<RequestNames>,
+    requests: Vec<GroupedNames>,
     checks: NameTable,
-    actions: NameTable,
+    action_sets: NameTable,
+    /// One table per set of actions, and one more for all sets above the bound.
+    actions: Vec<GroupedNames>,
     counters: NameTable,
     gauges: NameTable,
     rates: NameTable,
@@ -68,11 +75,32 @@ pub struct Recorder {
     cpu_us: (u64, u64),
 }
 
+/// The names of one scenario or set, and the rows they have in a table shared by all of them.
 #[derive(Debug)]
-struct RequestNames {
+struct GroupedNames {
     table: NameTable,
     rows: Vec<u32>,
     other: Option<u32>,
+}
+
+impl GroupedNames {
+    fn new(names_max: u32) -> Self {
+        Self { table: NameTable::new(names_max), rows: Vec::new(), other: None }
+    }
+
+    /// The row of a name; `push` makes one and says which.
+    #[inline]
+    fn row(&mut self, name: &Name, push: impl FnOnce(&str) -> u32) -> u32 {
+        match self.table.place(name) {
+            Place::Known(index) => self.rows[index as usize],
+            Place::New(_) => {
+                let row = push(name.as_str());
+                self.rows.push(row);
+                row
+            }
+            Place::Full => *self.other.get_or_insert_with(|| push(OTHER)),
+        }
+    }
 }
 
 impl Default for Recorder {
@@ -88,7 +116,8 @@ impl Recorder {
             current: Snapshot::default(),
             requests: Vec::new(),
             checks: NameTable::new(OTHER_NAMES_MAX),
-            actions: NameTable::new(OTHER_NAMES_MAX),
+            action_sets: NameTable::new(ACTION_SETS_MAX),
+            actions: Vec::new(),
             counters: NameTable::new(OTHER_NAMES_MAX),
             gauges: NameTable::new(OTHER_NAMES_MAX),
             rates: NameTable::new(OTHER_NAMES_MAX),
@@ -103,29 +132,16 @@ impl Recorder {
     pub fn scenario(&mut self, name: &str) -> ScenarioIndex {
         let index = u32::try_from(self.current.scenarios.len()).expect("a plan has few scenarios");
         self.current.scenarios.push(Row { name: name.into(), value: Iterations::default() });
-        let table = NameTable::new(REQUEST_NAMES_MAX);
-        self.requests.push(RequestNames { table, rows: Vec::new(), other: None });
+        self.requests.push(GroupedNames::new(REQUEST_NAMES_MAX));
         ScenarioIndex(index)
     }
 
     /// The row of a request name. Cheap enough for every request, and stable: it may be kept.
     #[inline]
     pub fn series(&mut self, scenario: ScenarioIndex, name: &Name) -> SeriesIndex {
-        let names = &mut self.requests[scenario.0 as usize];
-        match names.table.place(name) {
-            Place::Known(index) => SeriesIndex(names.rows[index as usize]),
-            Place::New(_) => {
-                let row = push_series(&mut self.current, scenario, name.as_str());
-                names.rows.push(row);
-                SeriesIndex(row)
-            }
-            Place::Full => {
-                let current = &mut self.current;
-                let other =
-                    names.other.get_or_insert_with(|| push_series(current, scenario, OTHER));
-                SeriesIndex(*other)
-            }
-        }
+        let current = &mut self.current;
+        let push = |name: &str| push_series(current, scenario, name);
+        SeriesIndex(self.requests[scenario.0 as usize].row(name, push))
     }
 
     /// Counts a finished request. Returns a slot when this is the first failure of its kind for
@@ -135,7 +151,8 @@ impl Recorder {
         let current = &mut self.current;
         current.series[series.0 as usize].series.record(exchange);
         let behind = exchange.sent_us.saturating_sub(exchange.due_us);
-        let lag = behind.saturating_sub(exchange.waited_us);
+        // What the target or the plan made the request wait for is not the generator's delay.
+        let lag = behind.saturating_sub(exchange.waited_us.saturating_add(exchange.blocked_us));
         current.schedule_lag.record(lag);
         current.late += u64::from(lag >= LATE_US);
         record_above_zero(&mut current.http_req_blocked, exchange.blocked_us);
@@ -217,9 +234,7 @@ impl Recorder {
             Note::Check { name, passed } => {
                 row_of(&mut self.checks, &mut self.current.checks, name).count(*passed);
             }
-            Note::Action { name, took_us, .. } => {
-                row_of(&mut self.actions, &mut self.current.actions, name).record(*took_us);
-            }
+            Note::Action { set, name, took_us } => self.action(set, name, *took_us),
             Note::Counter { name, .. }
             | Note::Rate { name, .. }
             | Note::Gauge { name, .. }
@@ -242,6 +257,23 @@ impl Recorder {
             Note::Trend { name, value, .. } => self.trend(name, *value),
             Note::Log { .. } => {}
         }
+    }
+
+    fn action(&mut self, set: &Name, name: &Name, took_us: u64) {
+        let (index, set) = match self.action_sets.place(set) {
+            Place::Known(index) | Place::New(index) => (index as usize, set.as_str()),
+            Place::Full => (ACTION_SETS_MAX as usize, OTHER),
+        };
+        if index == self.actions.len() {
+            self.actions.push(GroupedNames::new(ACTIONS_PER_SET_MAX));
+        }
+        let rows = &mut self.current.actions;
+        let row = self.actions[index].row(name, |name| {
+            let name = if set.is_empty() { name.into() } else { format!("{set}/{name}").into() };
+            rows.push(Row { name, value: Histogram::new() });
+            u32::try_from(rows.len() - 1).expect("bounded by sets x actions")
+        });
+        rows[row as usize].value.record(took_us);
     }
 
     #[expect(
@@ -275,9 +307,12 @@ impl Recorder {
         for names in &mut self.requests {
             current.bounds.request_names += names.table.take_overflow();
         }
+        for names in &mut self.actions {
+            current.bounds.other_names += names.table.take_overflow();
+        }
         for table in [
             &mut self.checks,
-            &mut self.actions,
+            &mut self.action_sets,
             &mut self.counters,
             &mut self.gauges,
             &mut self.rates,

@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use tallyho_replay::Failure;
 
 use super::histogram::{Count, Histogram};
-use tallyho_replay::Failure;
 
 /// One finished request, answered or not. All times in µs, instants on the run's clock.
 #[derive(Clone, Debug)]
@@ -24,7 +24,8 @@ pub struct Exchange {
     /// The part of sent - due for which no bot was free: the target's doing or the plan's, and so
     /// not schedule lag. 0 unless arrivals wait for a bot.
     pub waited_us: u64,
-    /// Waiting for a connection, resolving the name included. 0 on a connection already open.
+    /// From asking for a connection to having it: waiting for a free one, resolving the name and, as
+    /// in k6, connecting and TLS. Not schedule lag. 0 on a connection already open.
     pub blocked_us: u64,
     /// TCP connect. 0 on a connection already open.
     pub connecting_us: u64,

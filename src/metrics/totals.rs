@@ -22,7 +22,7 @@ pub struct Totals {
     pub scenarios: BTreeMap<String, ScenarioTotals>,
     /// By check name.
     pub checks: BTreeMap<String, Share>,
-    /// How long each action took, by its name.
+    /// How long each action took, by `SET/NAME`, or the name alone when the set has none.
     pub actions: BTreeMap<String, Histogram<u64>>,
     /// Counters that bots made up, by name.
     pub counters: BTreeMap<String, u64>,
@@ -35,7 +35,8 @@ pub struct Totals {
     pub trends: BTreeMap<String, Histogram<u64>>,
     /// By kind of failure.
     pub failures: BTreeMap<String, FailureTotals>,
-    /// sent - due, less the time for which no bot was free: the generator's own delay.
+    /// sent - due, less the time for which no bot or no connection was free: the generator's own
+    /// delay.
     pub schedule_lag: Histogram<u64>,
     /// Requests whose schedule lag was `LATE_US` or more.
     pub late: u64,
