@@ -24,10 +24,10 @@ impl Worker {
         let status = result.as_ref().map_or(0, |(response, _)| response.status);
         let exchange = Exchange {
             due_us: step.due,
-            sent_us: timing.started,
+            sent_us: timing.sent,
             completed_us: timing.completed,
             waited_us: step.waited,
-            blocked_us: timing.blocked,
+            blocked_us: timing.sent - timing.started,
             connecting_us: timing.connecting,
             tls_us: 0,
             sending_us: timing.sending,

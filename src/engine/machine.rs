@@ -40,6 +40,14 @@ impl Cores {
         self.allowed.len().min(by_quota).max(1)
     }
 
+    /// CPUs that this process may use; under a quota a fraction.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss, reason = "machines have few cores")]
+    pub fn cpus(&self) -> f64 {
+        let allowed = self.allowed.len() as f64;
+        self.quota_millicores.map_or(allowed, |quota| allowed.min(quota as f64 / 1_000.0))
+    }
+
     /// The core to pin each of `workers` threads to. Under a quota nothing is pinned: the scheduler
     /// then moves a throttled thread to where there is time left.
     #[must_use]

@@ -18,6 +18,7 @@ mod pacing;
 mod player;
 mod resolver;
 mod schedule;
+mod sending;
 mod sys;
 mod timer;
 mod worker;

@@ -4,22 +4,20 @@
 //! wants to sleep, and tells it what came of it. Every step is measured from when it was due: the
 //! first from the arrival, later ones from the end of the step before plus think time.
 
-use std::rc::Rc;
 use std::time::Duration;
 
 use tallyho_replay::{
-    BodyUse, Carry, Command, Event, Expected, Failure, Input, Method, Name, Outcome, Question,
-    ResponseParts, Session, Start, Who,
+    Carry, Command, Event, Input, Outcome, Question, ResponseParts, Session, Start, Who,
 };
 
 use super::clock::{Micros, micros};
-use super::connection::{Connections, Origin};
+use super::connection::Connections;
 use super::control::Phase;
-use super::exchange::{Outgoing, Timing, Wire, exchange};
+use super::exchange::{Timing, Wire, exchange};
 use super::pacing::Assignment;
+use super::sending::Sending;
 use super::timer::SlotIndex;
 use super::worker::Worker;
-use crate::http::{self, RequestParts, ResponseReader, encode_request};
 
 /// What plays a bot's sessions.
 pub(super) struct Player<'a> {
@@ -28,16 +26,6 @@ pub(super) struct Player<'a> {
     pub(super) connections: &'a mut Connections,
     /// The latest time that was read; one read of the clock per event serves all who ask.
     pub(super) now: Micros,
-}
-
-/// A request, taken out of the session while its bytes are encoded.
-struct Sending {
-    name: Name,
-    expected: Expected,
-    origin: Option<Rc<Origin>>,
-    /// Scheme, host and port, where they have not been looked up yet.
-    unknown_origin: String,
-    outgoing: Outgoing,
 }
 
 impl Player<'_> {
@@ -88,7 +76,10 @@ impl Player<'_> {
 
     async fn send(&mut self, session: &Session, step: &mut Step) -> Event {
         step.is_paused = true;
-        let sending = self.encode(session);
+        let sending = match Sending::encode(session, self.worker) {
+            Ok(sending) => sending,
+            Err(failure) => return Event::Failed(failure),
+        };
         let mut timing = Timing { started: self.now, completed: self.now, ..Timing::default() };
         let worker = self.worker;
         let wire = Wire {
@@ -122,39 +113,6 @@ impl Player<'_> {
             }),
             Err(failure) => Event::Failed(failure),
         }
-    }
-
-    /// Writes the request as it goes over the wire, with its secrets in place.
-    fn encode(&self, session: &Session) -> Sending {
-        let mut bytes = self.worker.buffers.lend();
-        session.with_request(|request, vault| {
-            let method = request.method.as_str();
-            let parts = RequestParts {
-                method,
-                authority: request.host(),
-                target: request.target(),
-                header_lines: request.header_lines(),
-                body: request.body(),
-            };
-            encode_request(&parts, &mut bytes);
-            let mut reader = ResponseReader::new(http::Limits::default());
-            let body_use = match request.body_use {
-                BodyUse::Keep => http::BodyUse::Keep,
-                BodyUse::Discard => http::BodyUse::Discard,
-            };
-            reader.reset(method, body_use);
-            let timeout = request.timeout.unwrap_or(self.worker.plan.timeout);
-            let is_idempotent = !matches!(request.method, Method::Post | Method::Patch);
-            let origin = self.worker.known_origin(request.origin());
-            let unknown = if origin.is_none() { request.origin() } else { "" };
-            Sending {
-                name: request.name.clone(),
-                expected: request.expected,
-                origin,
-                unknown_origin: unknown.to_owned(),
-                outgoing: Outgoing { bytes, timeout, is_idempotent, reader },
-            }
-        })
     }
 
     fn is_stopping(&self) -> bool {

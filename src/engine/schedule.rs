@@ -4,6 +4,7 @@
 //! an hour-long run does not drift and a replay can recompute any arrival.
 //! Knows nothing of clocks: see worker.rs.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::clock::{Micros, micros};
@@ -23,6 +24,16 @@ impl Rate {
     #[allow(clippy::cast_precision_loss, reason = "for people; rates are far below 2^52")]
     pub fn per_second(self) -> f64 {
         self.count as f64 / self.unit.as_secs_f64()
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.unit {
+            unit if unit == Duration::from_secs(1) => write!(f, "{}/s", self.count),
+            unit if unit == Duration::from_secs(60) => write!(f, "{}/m", self.count),
+            unit => write!(f, "{} every {unit:?}", self.count),
+        }
     }
 }
 
@@ -91,6 +102,21 @@ pub enum Profile {
         /// How many bots, so how many sessions at once.
         vus: u64,
     },
+}
+
+impl fmt::Display for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ConstantVus { vus, duration } => write!(f, "{vus} bots for {duration:?}"),
+            Self::SharedIterations { vus, iterations, max_duration } => {
+                write!(f, "{iterations} sessions shared by {vus} bots, within {max_duration:?}")
+            }
+            Self::ConstantArrivalRate { rate, duration, iterations, vus } => {
+                write!(f, "{rate} for {duration:?}, up to {vus} at once")?;
+                iterations.map_or(Ok(()), |iterations| write!(f, ", {iterations} sessions in all"))
+            }
+        }
+    }
 }
 
 impl Profile {

@@ -1,8 +1,11 @@
 //! What the run may use of this machine, checked against what it needs.
 
+use std::time::UNIX_EPOCH;
+
 use crate::cli::RunArgs;
-use crate::engine::{Cores, FileLimit};
+use crate::engine::{Cores, FileLimit, RunResult};
 use crate::exit::BadUsage;
+use crate::report::{Task, TaskHealth, Warning};
 
 /// The machine's share in a run.
 pub(super) struct Machine {
@@ -40,4 +43,44 @@ impl Machine {
         let pins = cores.pins(workers);
         Ok(Self { cores, files, pins })
     }
+
+    /// One line for people.
+    pub(super) fn describe(&self) -> String {
+        let workers = self.pins.len();
+        let pinned = if self.is_pinned() { "pinned" } else { "not pinned" };
+        format!("{workers} workers, {pinned}; {} open files", self.files.now)
+    }
+
+    fn is_pinned(&self) -> bool {
+        self.pins.iter().all(Option::is_some)
+    }
+
+    /// The part of `run.json` that describes this process.
+    pub(super) fn task(&self, index: u32, result: &RunResult) -> Task {
+        let driver = result.drivers.first().expect("a run has a worker");
+        let fallback = driver.reason.starts_with("io_uring unavailable") || driver.is_slow_mode;
+        let notices = fallback.then(|| Warning::DriverFallback {
+            driver: driver.name.to_owned(),
+            reason: driver.reason.clone(),
+        });
+        let since_epoch = result.started_at.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let system = rustix::system::uname();
+        Task {
+            index,
+            started_unix_us: micros(since_epoch),
+            host: system.nodename().to_string_lossy().into_owned(),
+            kernel: system.release().to_string_lossy().into_owned(),
+            cpus: self.cores.cpus(),
+            pinned: self.is_pinned(),
+            io_driver: driver.name.to_owned(),
+            io_driver_reason: driver.reason.clone(),
+            files_limit: self.files.now,
+            health: TaskHealth { cpu_us: micros(result.process_cpu), ..TaskHealth::default() },
+            notices: notices.into_iter().collect(),
+        }
+    }
+}
+
+fn micros(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
