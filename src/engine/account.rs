@@ -3,7 +3,7 @@
 //! The translation from instants on the wire to the terms of the metrics: what counts as sent,
 //! waited and failed is decided here and nowhere else.
 
-use tallyho_replay::{Expected, Failure, Name, Outcome, Session};
+use tallyho_replay::{Expected, Failure, Name, Note, Outcome, Session};
 
 use super::clock::Micros;
 use super::exchange::{Received, Timing};
@@ -39,9 +39,16 @@ impl Worker {
             bytes_sent: timing.bytes_sent,
             bytes_received: timing.bytes_received,
         };
-        let stale = self.stale_connections.get() + u64::from(timing.stale_connections);
-        self.stale_connections.set(stale);
         let mut recorder = self.recorder.borrow_mut();
+        for (name, by) in [
+            (CONNECTIONS_OPENED, timing.connections_opened),
+            (STALE_CONNECTIONS, timing.stale_connections),
+        ] {
+            if by > 0 {
+                let counter = Note::Counter { name: Name::Static(name), by: u64::from(by) };
+                recorder.note(timing.completed, &counter);
+            }
+        }
         let series = recorder.series(self.scenario, name);
         if let Some(slot) = recorder.exchange(series, &exchange) {
             let text = match result {
@@ -71,6 +78,12 @@ impl Worker {
         self.recorder.borrow_mut().iteration(self.scenario, took, ended);
     }
 }
+
+/// Connections that were opened, also to replace stale ones.
+const CONNECTIONS_OPENED: &str = "connections_opened";
+/// Kept connections that the server had closed when a request was about to use them. Where a
+/// request may be repeated it then went over a new one, so the event would otherwise be unseen.
+const STALE_CONNECTIONS: &str = "stale_connections";
 
 /// The beginning of a body, as text for people.
 fn excerpt(body: &[u8]) -> String {

@@ -67,17 +67,15 @@ impl Connections {
 /// How a worker opens connections.
 pub(super) struct Connector {
     /// Source addresses that its bots are spread over; empty leaves the choice to the system.
-    pub(super) sources: Vec<IpAddr>,
-    pub(super) is_epoll: bool,
+    sources: Vec<IpAddr>,
+    is_epoll: bool,
     limit: Limiter,
-    /// Connections opened so far.
-    pub(super) opened: Cell<u64>,
 }
 
 impl Connector {
     pub(super) fn new(sources: Vec<IpAddr>, is_epoll: bool) -> Self {
         let limit = Limiter { free: Cell::new(CONNECTS_IN_FLIGHT_MAX), waiting: RefCell::default() };
-        Self { sources, is_epoll, limit, opened: Cell::new(0) }
+        Self { sources, is_epoll, limit }
     }
 
     /// Opens a connection for a bot; the bot's deadline bounds it. The second value is when its
@@ -94,11 +92,8 @@ impl Connector {
         let turn = now();
         let result = self.open(slots, slot, origin.address(slot)).await;
         self.limit.leave(slots);
-        let result = result.map(|stream| {
-            self.opened.set(self.opened.get() + 1);
-            Connection { stream, origin: Rc::clone(origin), is_reused: false }
-        });
-        (result, turn)
+        let open = |stream| Connection { stream, origin: Rc::clone(origin), is_reused: false };
+        (result.map(open), turn)
     }
 
     async fn open(

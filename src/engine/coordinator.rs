@@ -20,8 +20,6 @@ pub struct RunResult {
     pub measured: Measured,
     /// The driver of each worker.
     pub drivers: Vec<DriverReport>,
-    /// Per worker.
-    pub workers: Vec<WorkerResult>,
     /// When the workers started, by the wall clock.
     pub started_at: SystemTime,
     /// From the start to the end of the last session.
@@ -32,17 +30,6 @@ pub struct RunResult {
     pub abort_reason: Option<String>,
     /// A worker that was lost to a bug in the generator.
     pub lost_workers: usize,
-}
-
-/// What one worker used.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct WorkerResult {
-    /// CPU time of its thread.
-    pub cpu: Duration,
-    /// Connections that it opened.
-    pub connections_opened: u64,
-    /// Kept connections that the server had closed when a request was about to use them.
-    pub stale_connections: u64,
 }
 
 /// What the coordinator passes on while the run goes on.
@@ -86,7 +73,6 @@ pub fn run(
     Ok(RunResult {
         measured: gathered.collector.finish(),
         drivers,
-        workers: gathered.workers,
         started_at,
         elapsed,
         process_cpu: machine::process_cpu().saturating_sub(cpu_before),
@@ -165,14 +151,12 @@ impl Crew {
 /// What has been reported so far.
 struct Gathered {
     collector: Collector,
-    workers: Vec<WorkerResult>,
     done: usize,
 }
 
 impl Gathered {
     fn new(workers: usize) -> Self {
-        let collector = Collector::new(workers);
-        Self { collector, workers: vec![WorkerResult::default(); workers], done: 0 }
+        Self { collector: Collector::new(workers), done: 0 }
     }
 
     fn take(&mut self, message: Message, crew: &Crew) -> Result<(), String> {
@@ -190,11 +174,6 @@ impl Gathered {
 
     fn add(&mut self, worker: usize, mut report: Report, crew: &Crew) {
         self.collector.add(worker, report.second, &mut report.snapshot);
-        self.workers[worker] = WorkerResult {
-            cpu: report.cpu,
-            connections_opened: report.connections_opened,
-            stale_connections: report.stale_connections,
-        };
         let _worker_has_ended = crew.spares[worker].send(report.snapshot);
     }
 }

@@ -60,6 +60,7 @@ pub(super) struct Timing {
     pub(super) completed: Micros,
     pub(super) bytes_sent: u64,
     pub(super) bytes_received: u64,
+    pub(super) connections_opened: u32,
     /// Attempts that met a connection which the server had closed.
     pub(super) stale_connections: u32,
 }
@@ -133,6 +134,7 @@ async fn connect(
     timing.completed = timing.sent;
     timing.blocked += turn - began;
     timing.connecting += timing.sent - turn;
+    timing.connections_opened += u32::from(result.is_ok());
     result
 }
 

@@ -30,7 +30,7 @@ use std::time::Duration;
 use tallyho_replay::{BotType, RunFacts};
 
 pub use control::{Control, Phase};
-pub use coordinator::{Observer, RunResult, WorkerResult, run};
+pub use coordinator::{Observer, RunResult, run};
 pub use driver::{DriverChoice, DriverReport};
 pub use resolver::Resolver;
 pub(crate) use resolver::Lookup;

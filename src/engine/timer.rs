@@ -121,16 +121,20 @@ impl Slots {
 
     /// Tells every bot that the run is over.
     pub(super) fn interrupt_all(&self) {
-        for slot in 0..self.places.borrow().len() {
+        for slot in 0..self.count() {
             self.raise(slot, Signal::Interrupted);
         }
     }
 
     /// Wakes every bot that sleeps, since the run is draining.
     pub(super) fn wake_all(&self) {
-        for slot in 0..self.places.borrow().len() {
+        for slot in 0..self.count() {
             self.wake(slot);
         }
+    }
+
+    fn count(&self) -> usize {
+        self.places.borrow().len()
     }
 
     fn raise(&self, slot: SlotIndex, signal: Signal) {

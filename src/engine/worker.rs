@@ -11,7 +11,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
 use std::task::Poll;
-use std::time::Duration;
 
 use tallyho_replay::{BotType, Failure, Outcome, RunFacts, Scratch, Session};
 
@@ -43,10 +42,6 @@ pub(super) enum Message {
 pub(super) struct Report {
     pub(super) second: u64,
     pub(super) snapshot: Snapshot,
-    /// CPU time of the worker's thread since the start.
-    pub(super) cpu: Duration,
-    pub(super) connections_opened: u64,
-    pub(super) stale_connections: u64,
 }
 
 /// What a worker's thread is given.
@@ -112,7 +107,6 @@ pub(super) struct Worker {
     /// What the scenario's name is in the key of every draw.
     pub(super) scenario_key: u64,
     pub(super) origins: RefCell<Vec<Rc<Origin>>>,
-    pub(super) stale_connections: Cell<u64>,
     facts: Rc<RunFacts>,
     bot_type: Rc<BotType>,
     scratch: Rc<Scratch>,
@@ -149,7 +143,6 @@ impl Worker {
             scenario,
             scenario_key: plan.scenario_key,
             origins: RefCell::new(origins.collect()),
-            stale_connections: Cell::new(0),
             facts: Rc::new(plan.facts.clone()),
             bot_type: (plan.bot)(),
             scratch: Scratch::new(),
@@ -210,19 +203,12 @@ impl Worker {
 
     fn report(&self, link: &Link, second: u64, now: Micros) -> Report {
         let spare = link.spares.try_recv().unwrap_or_default();
-        let cpu = machine::thread_cpu();
         let due = self.pacing.due(now.min(self.pacing.end()));
         let mut recorder = self.recorder.borrow_mut();
         recorder.due(self.scenario, due - self.due_reported.replace(due));
         recorder.bots(self.bots_alive.get() as u64, self.pacing.bots() as u64);
-        recorder.cpu(micros(cpu));
-        Report {
-            second: second - 1,
-            snapshot: recorder.swap(spare),
-            cpu,
-            connections_opened: self.connector.opened.get(),
-            stale_connections: self.stale_connections.get(),
-        }
+        recorder.cpu(micros(machine::thread_cpu()));
+        Report { second: second - 1, snapshot: recorder.swap(spare) }
     }
 
     /// The origin of that key, if its addresses are known.

@@ -115,9 +115,13 @@ impl Nginx {
         text.unwrap_or_default().lines().map(str::to_owned).collect()
     }
 
-    /// CPU time that nginx has used, in seconds.
-    pub fn pid(&self) -> u32 {
-        self.child.id()
+    /// Waits until nginx has logged so many requests.
+    pub fn wait_for_requests(&self, count: u64) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while (self.access_log().len() as u64) < count {
+            assert!(Instant::now() < deadline, "nginx has not seen {count} requests in 60 s");
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 }
 
