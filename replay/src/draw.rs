@@ -45,6 +45,11 @@ impl Site {
         Self { key: xxh3::xxh3_64(label.as_bytes()), label: "" }
     }
 
+    /// A site that has a key but no label of its own.
+    pub(crate) const fn from_key(key: u64) -> Self {
+        Self { key, label: "" }
+    }
+
     /// The label's hash: all that enters a draw.
     #[must_use]
     pub const fn key(self) -> u64 {

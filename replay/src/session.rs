@@ -67,6 +67,16 @@ pub enum Question {
     ActiveBots = 0,
 }
 
+impl Question {
+    /// The question of a recorded number.
+    pub(crate) const fn from_number(number: u8) -> Option<Self> {
+        match number {
+            0 => Some(Self::ActiveBots),
+            _ => None,
+        }
+    }
+}
+
 /// How a session ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
@@ -94,6 +104,19 @@ impl Outcome {
             Self::AbortRun(_) => 3,
             Self::Panicked => 4,
             Self::Stuck => 5,
+        }
+    }
+
+    /// What the outcome of a recorded number means.
+    pub(crate) const fn describe(number: u8) -> &'static str {
+        match number {
+            0 => "done",
+            1 => "failed",
+            2 => "bot stopped",
+            3 => "run aborted",
+            4 => "panicked",
+            5 => "stuck",
+            _ => "unknown outcome",
         }
     }
 
@@ -407,6 +430,17 @@ impl Session {
     /// Reads the bot's secrets, to mask what is kept for people to read.
     pub fn with_vault<R>(&self, read: impl FnOnce(&Vault) -> R) -> R {
         read(&self.state.own.borrow().vault)
+    }
+
+    /// The instant of the latest input, since the start of the run.
+    #[must_use]
+    pub fn now(&self) -> Duration {
+        Duration::from_micros(self.state.now_us.get())
+    }
+
+    /// As [`Session::with_request`], for a caller that has the session's own state borrowed.
+    pub(crate) fn with_request_only<R>(&self, read: impl FnOnce(&Request) -> R) -> R {
+        read(&self.state.scratch.request.borrow())
     }
 
     pub(crate) fn chain(&self) -> u64 {
