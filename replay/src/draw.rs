@@ -218,7 +218,8 @@ fn whole_micros(duration: Duration) -> u64 {
 /// A seeded bijection of `0..size`: which place `index` has in an order that is random but the
 /// same everywhere, so that tasks can share out rows or accounts without talking.
 ///
-/// Four Feistel rounds over the next even power of two, walked until the value is inside.
+/// Eight Feistel rounds over the next even power of two, walked until the value is inside. Four
+/// leave pairs of a small domain visibly uneven (measured); six do not.
 ///
 /// # Panics
 /// If `index` is not below `size`.
@@ -230,7 +231,7 @@ pub fn permuted(seed: u64, site: Site, size: u64, index: u64) -> u64 {
     let mut value = index;
     loop {
         let (mut left, mut right) = ((value >> half_bits) & mask, value & mask);
-        for round in 0..4_u64 {
+        for round in 0..8_u64 {
             let mixed =
                 xxh3::xxh3_64([seed, site.key, round, right].map(u64::to_le_bytes).as_flattened());
             (left, right) = (right, left ^ (mixed & mask));

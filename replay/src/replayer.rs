@@ -24,6 +24,8 @@ use crate::trace::record::{
 pub use difference::{Cause, Difference, Side, Trail};
 pub(crate) use recorded::Recorded;
 
+use difference::is_recorded;
+
 /// A session that was run again and did not differ.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Replayed {
@@ -111,7 +113,6 @@ pub struct Replayer<'a> {
     events: Events<'a>,
     steps: u32,
     is_over: bool,
-    sampler_version: u8,
 }
 
 impl<'a> Replayer<'a> {
@@ -125,7 +126,6 @@ impl<'a> Replayer<'a> {
             events: Events::new(record),
             steps: 0,
             is_over: false,
-            sampler_version: 0,
         }
     }
 
@@ -165,6 +165,11 @@ impl<'a> Replayer<'a> {
         &self.session
     }
 
+    /// Appends the replay's own record since the last call: the same bytes as were recorded.
+    pub fn take_record(&mut self, out: &mut Vec<u8>) {
+        self.session.take_record(out);
+    }
+
     /// How many steps agree.
     #[must_use]
     pub fn steps(&self) -> u32 {
@@ -195,7 +200,7 @@ impl<'a> Replayer<'a> {
     }
 
     fn start(&mut self, start: &RecordedStart<'_>) -> Command {
-        self.sampler_version = start.sampler_version;
+        self.session.state().sampler_version.set(start.sampler_version);
         let setup = (!start.setup.is_empty()).then(|| Rc::from(start.setup));
         self.session.start(Start {
             who: start.who,
@@ -213,12 +218,12 @@ impl<'a> Replayer<'a> {
     ) -> Result<(), ReplayError> {
         let own = self.session.state().own.borrow();
         let replay = own.replay.as_ref().expect("set when it was made");
-        let side = Side::of_command(command, &self.session, own.chain);
-        if replay.is_all_read() && side.agrees_with(recorded, own.chain) {
+        let is_recorded = is_recorded(command, &self.session, own.chain, recorded);
+        if replay.is_all_read() && is_recorded {
             return Ok(());
         }
-        let difference =
-            Difference::new(&self.session, self.sampler_version, recorded, side, replay);
+        let side = Side::of_command(command, &self.session, own.chain);
+        let difference = Difference::new(&self.session, recorded, side, replay);
         Err(ReplayError::Differs(Box::new(difference)))
     }
 
@@ -241,9 +246,7 @@ fn event_of(input: RecordedInput) -> (Arrived, SessionEvent) {
             let parts = ResponseParts { status, ..ResponseParts::default() };
             (Arrived::Response(status), SessionEvent::Response(parts))
         }
-        RecordedInput::Failed(failure) => {
-            (Arrived::Failed(failure), SessionEvent::Failed(failure))
-        }
+        RecordedInput::Failed(failure) => (Arrived::Failed(failure), SessionEvent::Failed(failure)),
         RecordedInput::Woke => (Arrived::Woke, SessionEvent::Woke),
         RecordedInput::Answer(answer) => (Arrived::Answer(answer), SessionEvent::Answer(answer)),
     }

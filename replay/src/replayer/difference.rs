@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::Name;
 use crate::draw::{SAMPLER_VERSION, Site};
 use crate::session::{Command, Outcome, Question, Session, Who};
 use crate::trace::record::{Asked, Check, CommandKind, RecordedCommand};
@@ -63,7 +64,7 @@ pub enum Cause {
     /// The record was made with other samplers.
     Samplers {
         /// Those of the record.
-        recorded: u8,
+        recorded: u16,
     },
     /// The bot reads other values, in another order, or with another view.
     Reads(Asked),
@@ -73,6 +74,31 @@ pub enum Cause {
     Content,
     /// The bot's code took another way.
     Way,
+}
+
+/// Whether a command is the recorded one, by kind, number, label and chain.
+pub(super) fn is_recorded(
+    command: &Command,
+    session: &Session,
+    chain: u64,
+    recorded: &RecordedCommand<'_>,
+) -> bool {
+    let label_is = |label: &str| label == recorded.label;
+    let (kind, argument, is_label) = match command {
+        Command::Send => {
+            let is_label = session.with_request_only(|request| label_is(request.name.as_str()));
+            (CommandKind::Send, 0, is_label)
+        }
+        Command::Sleep(_) => (CommandKind::Sleep, 0, true),
+        Command::Ask(question) => (CommandKind::Ask, *question as u8, true),
+        Command::End(outcome) => {
+            let is_label = label_is(outcome.reason().map_or("", Name::as_str));
+            (CommandKind::End, outcome.number(), is_label)
+        }
+    };
+    (kind, argument) == (recorded.kind, recorded.argument)
+        && is_label
+        && recorded.check.agrees(chain)
 }
 
 impl Side {
@@ -112,10 +138,6 @@ impl Side {
         }
     }
 
-    pub(super) fn agrees_with(&self, recorded: &RecordedCommand<'_>, chain: u64) -> bool {
-        self.is_same_command(&Self::of_record(recorded)) && recorded.check.agrees(chain)
-    }
-
     fn is_same_command(&self, other: &Self) -> bool {
         (self.kind, self.argument, &self.label) == (other.kind, other.argument, &other.label)
     }
@@ -147,15 +169,15 @@ impl fmt::Display for Side {
 impl Difference {
     pub(super) fn new(
         session: &Session,
-        sampler_version: u8,
         recorded: &RecordedCommand<'_>,
         replayed: Side,
         replay: &Recorded,
     ) -> Self {
         let recorded = Side::of_record(recorded);
+        let sampler_version = session.state().sampler_version.get();
         let picked = replay.trail().iter().any(|trail| matches!(trail, Trail::Pick { .. }));
         let cause = match (replay.problem(), replay.unread()) {
-            _ if u16::from(sampler_version) != SAMPLER_VERSION => {
+            _ if sampler_version != SAMPLER_VERSION => {
                 Cause::Samplers { recorded: sampler_version }
             }
             (Some(Problem::NoValue(asked) | Problem::View(asked)), _) => Cause::Reads(asked),

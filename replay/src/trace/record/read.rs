@@ -42,7 +42,7 @@ pub struct RecordedStart<'a> {
     /// Whether the run was stopping.
     pub stopping: bool,
     /// The sampler version of the build that recorded it.
-    pub sampler_version: u8,
+    pub sampler_version: u16,
     /// What the bot's previous session left: JSON.
     pub carry: &'a [u8],
     /// What set-up handed to all bots: JSON or empty.
@@ -267,7 +267,7 @@ impl<'a> Events<'a> {
         if version != RECORD_VERSION {
             return Err(RecordError::Version(version));
         }
-        let sampler_version = self.byte()?;
+        let sampler_version = u16::from_le_bytes(self.array()?);
         let scenario = u64::from_le_bytes(self.array()?);
         let who = Who { scenario, bot: self.varint()?, session: self.varint()? };
         let (carry, setup) = (self.blob()?, self.blob()?);
