@@ -16,6 +16,7 @@ use std::cell::RefCell;
 use std::fmt;
 use std::hash::Hasher;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 
 use memchr::memmem;
 use serde::de::{self, Deserialize, Deserializer, Visitor};
@@ -173,24 +174,41 @@ pub struct Vault {
     key: SecretKey,
     /// Oldest first.
     entries: Vec<(Secret, Box<str>)>,
+    /// What set-up handed to all bots.
+    shared: Option<Rc<Vault>>,
 }
 
 impl Vault {
     pub(crate) fn new(key: SecretKey) -> Self {
-        Self { key, entries: Vec::new() }
+        Self { key, entries: Vec::new(), shared: None }
     }
 
     /// Whether the bot holds no secret, so no request of its can need one.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.entries.is_empty() && self.shared.is_none()
     }
 
     /// The real value.
     #[must_use]
     pub fn reveal(&self, secret: Secret) -> Option<&str> {
-        let entry = self.entries.iter().rev().find(|(known, _)| *known == secret)?;
-        Some(&entry.1)
+        let mut all = self.all();
+        all.find(|(known, _)| *known == secret).map(|(_, value)| value)
+    }
+
+    /// The real values of all the bot's own secrets, to be handed to the other workers: see
+    /// `Scratch::share_secrets`.
+    pub fn values(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().map(|(_, value)| &**value)
+    }
+
+    pub(crate) fn share(&mut self, shared: Option<Rc<Self>>) {
+        self.shared = shared;
+    }
+
+    fn all(&self) -> impl Iterator<Item = (Secret, &str)> {
+        let shared = self.shared.iter().flat_map(|shared| &shared.entries);
+        self.entries.iter().rev().chain(shared).map(|(secret, value)| (*secret, &**value))
     }
 
     /// Takes a value in; nothing if it is too long.
@@ -234,7 +252,7 @@ impl Vault {
         out: &mut Vec<u8>,
     ) -> Result<(), SubstituteError> {
         let mut copied = 0;
-        if !self.entries.is_empty() {
+        if !self.is_empty() {
             for (start, secret) in find_placeholders(bytes) {
                 let Some(value) = self.reveal(secret) else { continue };
                 out.extend_from_slice(&bytes[copied..start]);
@@ -254,7 +272,7 @@ impl Vault {
 
     /// As [`Vault::mask`], from a position on.
     pub(crate) fn mask_from(&self, bytes: &mut Vec<u8>, start: usize) {
-        for (secret, value) in &self.entries {
+        for (secret, value) in self.all() {
             if value.len() < MASKED_BYTES_MIN {
                 continue;
             }
