@@ -112,7 +112,6 @@ impl ChunkedDecoder {
 
     fn begin_size(&mut self) {
         self.state = State::Size;
-        self.framing_bytes = 0;
         self.size_digits = 0;
     }
 
