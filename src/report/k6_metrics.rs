@@ -28,15 +28,6 @@ pub(super) enum Value {
 }
 
 impl Value {
-    pub(super) const fn kind(&self) -> Kind {
-        match self {
-            Self::Counter(_) => Kind::Counter,
-            Self::Gauge { .. } => Kind::Gauge,
-            Self::Rate(_) => Kind::Rate,
-            Self::Trend(_) => Kind::Trend,
-        }
-    }
-
     fn is_empty(&self) -> bool {
         match self {
             Self::Counter(count) => *count == 0,
