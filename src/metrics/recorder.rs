@@ -69,6 +69,7 @@ pub struct Recorder {
     gauges: NameTable,
     rates: NameTable,
     trends: NameTable,
+    times: NameTable,
     bots_active: u64,
     bots_allocated: u64,
     /// The thread's CPU clock now, and at the last swap.
@@ -122,6 +123,7 @@ impl Recorder {
             gauges: NameTable::new(OTHER_NAMES_MAX),
             rates: NameTable::new(OTHER_NAMES_MAX),
             trends: NameTable::new(OTHER_NAMES_MAX),
+            times: NameTable::new(OTHER_NAMES_MAX),
             bots_active: 0,
             bots_allocated: 0,
             cpu_us: (0, 0),
@@ -254,7 +256,7 @@ impl Recorder {
                 row_of(&mut self.gauges, &mut self.current.gauges, name).set(at_us, *value);
             }
             Note::Gauge { .. } => self.current.bounds.out_of_range += 1,
-            Note::Trend { name, value, .. } => self.trend(name, *value),
+            Note::Trend { name, value, is_time } => self.trend(name, *value, *is_time),
             Note::Log { .. } => {}
         }
     }
@@ -282,14 +284,18 @@ impl Recorder {
         clippy::cast_precision_loss,
         reason = "a float cast saturates, and the histogram clamps what it keeps"
     )]
-    fn trend(&mut self, name: &Name, value: f64) {
+    fn trend(&mut self, name: &Name, value: f64, is_time: bool) {
         let scaled = value * CUSTOM_SCALE;
         if !(0.0..=VALUE_US_MAX as f64).contains(&scaled) {
             self.current.bounds.out_of_range += 1;
         }
         if !scaled.is_nan() {
-            let trend = row_of(&mut self.trends, &mut self.current.trends, name);
-            trend.record(scaled.round() as u64);
+            let (names, rows) = if is_time {
+                (&mut self.times, &mut self.current.times)
+            } else {
+                (&mut self.trends, &mut self.current.trends)
+            };
+            row_of(names, rows, name).record(scaled.round() as u64);
         }
     }
 
@@ -317,6 +323,7 @@ impl Recorder {
             &mut self.gauges,
             &mut self.rates,
             &mut self.trends,
+            &mut self.times,
         ] {
             current.bounds.other_names += table.take_overflow();
         }

@@ -24,6 +24,7 @@ pub struct Snapshot {
     pub(super) gauges: Vec<Row<Gauge>>,
     pub(super) rates: Vec<Row<Share>>,
     pub(super) trends: Vec<Row<Histogram<u32>>>,
+    pub(super) times: Vec<Row<Histogram<u32>>>,
     pub(super) failures: BTreeMap<(u32, FailureKind), FailureRow>,
     pub(super) schedule_lag: Histogram<u32>,
     pub(super) late: u64,
@@ -131,6 +132,7 @@ impl Snapshot {
         clear_rows(&mut self.gauges);
         clear_rows(&mut self.rates);
         clear_rows(&mut self.trends);
+        clear_rows(&mut self.times);
         // At most (names x kinds of failure seen) rows: kept, so that a failing run does not
         // allocate either.
         self.failures.values_mut().for_each(Clear::clear);
@@ -163,6 +165,7 @@ impl Snapshot {
         extend_rows(&mut self.gauges, &other.gauges);
         extend_rows(&mut self.rates, &other.rates);
         extend_rows(&mut self.trends, &other.trends);
+        extend_rows(&mut self.times, &other.times);
     }
 }
 

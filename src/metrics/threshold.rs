@@ -298,7 +298,10 @@ impl Threshold {
                 None => Sample::Counter(totals.counters.get(name).copied()),
             },
             Method::Value => Sample::Value(totals.gauges.get(name).map(|gauge| gauge.value)),
-            _ => Sample::Trend(totals.trends.get(name).cloned().unwrap_or_default()),
+            _ => {
+                let trend = totals.trends.get(name).or_else(|| totals.times.get(name));
+                Sample::Trend(trend.cloned().unwrap_or_default())
+            }
         }
     }
 

@@ -30,9 +30,10 @@ pub struct Totals {
     pub gauges: BTreeMap<String, Gauge>,
     /// Rates that bots made up.
     pub rates: BTreeMap<String, Share>,
-    /// Trends that bots made up, in thousandths of the unit in which they were told: a time told
-    /// in ms is kept in µs.
+    /// Trends that bots made up and that are not times: the values times 1000.
     pub trends: BTreeMap<String, Histogram<u64>>,
+    /// Trends that bots made up and that are times.
+    pub times: BTreeMap<String, Histogram<u64>>,
     /// By kind of failure.
     pub failures: BTreeMap<String, FailureTotals>,
     /// sent - due, less the time for which no bot or no connection was free: the generator's own
@@ -238,6 +239,9 @@ impl Totals {
         for row in snapshot.trends.iter().filter(|row| !row.value.is_empty()) {
             entry(&mut self.trends, &row.name).add(&row.value);
         }
+        for row in snapshot.times.iter().filter(|row| !row.value.is_empty()) {
+            entry(&mut self.times, &row.name).add(&row.value);
+        }
     }
 
     fn add_failures(&mut self, snapshot: &Snapshot) {
@@ -288,6 +292,9 @@ impl Totals {
         }
         for (name, trend) in &other.trends {
             entry(&mut self.trends, name).add(trend);
+        }
+        for (name, time) in &other.times {
+            entry(&mut self.times, name).add(time);
         }
         for (kind, failures) in &other.failures {
             self.add_failure(kind, failures);

@@ -10,20 +10,21 @@
 pub mod hgrm;
 mod judge;
 pub mod junit;
+mod k6_metrics;
 pub mod k6_summary;
 pub mod markdown;
-mod run_json;
 mod rfc3339;
+mod run_json;
 mod summary;
 pub mod text;
 mod units;
 pub mod warning;
 
 pub use judge::{State, Verdict};
+pub use rfc3339::rfc3339;
 pub use run_json::{
     Facts, ReadError, Report, Run, SCHEMA, Task, TaskHealth, ThresholdReport, Worker,
 };
-pub use rfc3339::rfc3339;
 pub use summary::{Percentiles, RequestSummary, Summary};
 pub use units::TimeUnit;
 pub use warning::{Severity, Warning};

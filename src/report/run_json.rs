@@ -87,6 +87,28 @@ pub struct Run {
     pub stopped_by: Option<String>,
 }
 
+impl Run {
+    /// The command line that runs the same again: as it was, with the seed that was drawn.
+    pub fn command_again(&self) -> String {
+        let mut words: Vec<String> = self.command.iter().map(|word| quoted(word)).collect();
+        let is_seed = |word: &String| word == "--seed" || word.starts_with("--seed=");
+        if !self.command.iter().any(is_seed) {
+            words.push("--seed".to_owned());
+            words.push(quoted(&self.seed));
+        }
+        words.join(" ")
+    }
+}
+
+/// A word as a shell reads it.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@,+%".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
 /// One process of the run, on one machine or in one container.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
