@@ -9,11 +9,13 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use crate::demo::{
+    events::EventIndex,
+    games::{GameId, PlayerView},
     handle::Call,
     ledger::Currency,
     reply::{self, Answer, Kind, Refusal},
-    state::State,
-    users::User,
+    state::{AccountIndex, State},
+    users::{GameType, User, Winnings},
 };
 
 /// How long a view is handed out.
@@ -33,6 +35,7 @@ pub(super) struct Boards {
 enum View {
     ActiveCount,
     Leaderboard { board: Board, offset: usize, limit: usize },
+    Feed { event: Option<EventIndex>, offset: usize, limit: usize },
 }
 
 /// What users are ranked by.
@@ -41,16 +44,35 @@ enum Board {
     CurrentBalance,
     HighestBalance,
     MostDonated,
-    Rank,
+    WinningsToday,
+    WinningsYesterday,
+    WinningsThisWeek,
+    WinningsLastWeek,
+    Event(EventIndex),
 }
 
 impl Board {
-    fn score(self, user: &User) -> u64 {
+    /// Everyone's score, in the order of their accounts.
+    fn scores(self, state: &State) -> Vec<(Reverse<u64>, AccountIndex)> {
+        let day = state.day();
+        let scores = |score: fn(&User, Winnings) -> u64| {
+            let users = state.users();
+            users
+                .map(|(account, user)| (Reverse(score(user, user.winnings.on(day))), account))
+                .collect()
+        };
         match self {
-            Self::CurrentBalance => user.wallet.holds(Currency::Primary),
-            Self::HighestBalance => user.highest_balance,
-            Self::MostDonated => user.donated,
-            Self::Rank => user.xp,
+            Self::CurrentBalance => scores(|user, _| user.wallet.holds(Currency::Primary)),
+            Self::HighestBalance => scores(|user, _| user.highest_balance),
+            Self::MostDonated => scores(|user, _| user.donated),
+            Self::WinningsToday => scores(|_, winnings| winnings.today),
+            Self::WinningsYesterday => scores(|_, winnings| winnings.yesterday),
+            Self::WinningsThisWeek => scores(|_, winnings| winnings.this_week),
+            Self::WinningsLastWeek => scores(|_, winnings| winnings.last_week),
+            Self::Event(event) => {
+                let scores = state.events[event.0].scores();
+                scores.map(|(account, score)| (Reverse(score), account)).collect()
+            }
         }
     }
 }
@@ -87,13 +109,22 @@ pub(super) fn leaderboard(state: &mut State, call: &Call<'_>) -> Answer {
         "CurrentBalance" => Board::CurrentBalance,
         "HighestBalance" => Board::HighestBalance,
         "MostDonated" => Board::MostDonated,
-        // Nothing is won before there are games: ranked by experience meanwhile.
-        "WinningsToday" | "WinningsYesterday" | "WinningsThisWeek" | "WinningsLastWeek"
-        | "SurgeScore" | "AdHocScore" => Board::Rank,
+        "WinningsToday" => Board::WinningsToday,
+        "WinningsYesterday" => Board::WinningsYesterday,
+        "WinningsThisWeek" => Board::WinningsThisWeek,
+        "WinningsLastWeek" => Board::WinningsLastWeek,
+        "AdHocScore" => Board::Event(state.event_index(&call.required("id")?)?),
+        "SurgeScore" => match call.parameter("id") {
+            Some(id) => Board::Event(state.event_index(&id)?),
+            None => Board::Event(
+                state
+                    .running_surge()
+                    .ok_or_else(|| Refusal::new(Kind::NotFound, "no surge is running"))?,
+            ),
+        },
         other => return Err(Refusal::not_found("leaderboard", other)),
     };
-    let offset = call.number("offset")?.unwrap_or(0);
-    let limit = call.number("limit")?.unwrap_or(LIMIT_DEFAULT).min(LIMIT_MAX);
+    let (offset, limit) = call.page()?;
     let view = View::Leaderboard { board, offset, limit };
     Ok(state.view(view, |state| ranking(state, board, offset, limit)))
 }
@@ -105,29 +136,66 @@ fn ranking(state: &State, board: Board, offset: usize, limit: usize) -> Bytes {
         username: &'a str,
         score: u64,
     }
-    let mut users: Vec<_> =
-        state.users().map(|(account, user)| (Reverse(board.score(user)), account, user)).collect();
-    let order = |row: &(Reverse<u64>, _, &User)| (row.0, row.1);
+    let mut scores = board.scores(state);
     let end = offset.saturating_add(limit);
-    if end < users.len() {
-        users.select_nth_unstable_by_key(end, order);
-        users.truncate(end);
+    if end < scores.len() {
+        scores.select_nth_unstable(end);
+        scores.truncate(end);
     }
-    users.sort_unstable_by_key(order);
-    let places = users.iter().enumerate().skip(offset);
+    scores.sort_unstable();
+    let places = scores.iter().enumerate().skip(offset);
     let rows: Vec<Row<'_>> = places
-        .map(|(place, (score, _, user))| Row {
+        .map(|(place, &(Reverse(score), account))| Row {
             place: place + 1,
-            username: &user.username,
-            score: score.0,
+            username: state.username(account),
+            score,
         })
         .collect();
     reply::data(&rows)
 }
 
-pub(super) fn activity_feed(_: &mut State, call: &Call<'_>) -> Answer {
+/// The games decided last: all of them, or those of one event.
+pub(super) fn activity_feed(state: &mut State, call: &Call<'_>) -> Answer {
     call.required("type")?;
-    Ok(reply::data(&[(); 0]))
+    let event = match call.parameter("id") {
+        Some(id) => Some(state.event_index(&id)?),
+        None => None,
+    };
+    let (offset, limit) = call.page()?;
+    let view = View::Feed { event, offset, limit };
+    Ok(state.view(view, |state| feed(state, event, offset, limit)))
+}
+
+fn feed(state: &State, event: Option<EventIndex>, offset: usize, limit: usize) -> Bytes {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Row<'a> {
+        game_id: GameId,
+        game_type: GameType,
+        level: u32,
+        winner: Option<PlayerView<'a>>,
+        loser: Option<PlayerView<'a>>,
+        winnings: u64,
+    }
+    let games = state.feed.iter().map(|&index| (index, &state.games[&index]));
+    let rows: Vec<Row<'_>> = games
+        .filter(|(_, game)| event.is_none() || game.event == event)
+        .skip(offset)
+        .take(limit)
+        .map(|(index, game)| {
+            let player =
+                |seat: usize| game.seats[seat].as_ref().map(|seat| state.player_view(seat.player));
+            Row {
+                game_id: GameId(index),
+                game_type: game.game_type,
+                level: game.level,
+                winner: game.winner.and_then(player),
+                loser: game.winner.and_then(|winner| player(1 - winner)),
+                winnings: game.stake,
+            }
+        })
+        .collect();
+    reply::data(&rows)
 }
 
 impl Call<'_> {
@@ -136,6 +204,12 @@ impl Call<'_> {
         self.parameter(name).ok_or_else(|| {
             Refusal::new(Kind::BadRequest, format!("the query has no parameter `{name}`"))
         })
+    }
+
+    /// Where a page of a list begins, and how long it is.
+    fn page(&self) -> Result<(usize, usize), Refusal> {
+        let limit = self.number("limit")?.unwrap_or(LIMIT_DEFAULT);
+        Ok((self.number("offset")?.unwrap_or(0), limit.min(LIMIT_MAX)))
     }
 
     /// A parameter of the query that is a number if it is there.

@@ -14,6 +14,10 @@ pub(super) enum Site {
     FaultBadJson = 5,
     Spin = 6,
     Opponent = 7,
+    ComputerDelay = 8,
+    ComputerMove = 9,
+    GameType = 10,
+    Tie = 11,
 }
 
 /// 64 even bits for draw `n` of a site.

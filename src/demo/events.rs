@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::demo::{
     dates::{Date, NEVER_MS},
+    games::{GameIndex, Outcome, Player},
     handle::Call,
     ledger::{Currency, Pocket},
     reply::{self, Answer, Kind, Refusal},
@@ -22,6 +23,8 @@ pub(super) const EVENTS_MAX: usize = 20_000;
 /// The second best entrant gets this share of the pool, in percent.
 const RUNNER_UP_PERCENT: u64 = 30;
 const HOUR_MS: u64 = 3_600_000;
+/// The type of events in which live games count.
+const SURGE: &str = "surge";
 
 /// The place of an event in [`State::events`]: events are never removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,6 +36,10 @@ pub(super) struct SpecialEvent {
     pub(super) terms: Terms,
     pub(super) is_cancelled: bool,
     has_ended: bool,
+    /// Start, close and end as text: lists are asked for far more often than events are made.
+    dates: [String; 3],
+    /// The entrant who waits for an opponent.
+    pub(super) waiting: Option<AccountIndex>,
     entrants: BTreeMap<AccountIndex, Entrant>,
     /// By currency: what entrants paid and prizes not claimed.
     pool: [u64; 2],
@@ -71,6 +78,7 @@ pub(super) struct Price {
 pub(super) enum UserStatus {
     Uninvolved,
     Active,
+    Playing,
     Eliminated,
     Won,
     RunnerUp,
@@ -133,9 +141,9 @@ struct EventView<'a> {
     is_hidden: bool,
     is_featured: bool,
     has_invite_code: bool,
-    start: Date,
-    close: Date,
-    end: Date,
+    start: &'a str,
+    close: &'a str,
+    end: &'a str,
     join_type: &'a str,
     join_cost: u64,
     join_currency: Currency,
@@ -149,6 +157,7 @@ impl<'a> EventView<'a> {
     fn new(state: &'a State, index: EventIndex, account: AccountIndex) -> Self {
         let event = &state.events[index.0];
         let terms = &event.terms;
+        let [start, close, end] = &event.dates;
         Self {
             id: EventId(index),
             name: &terms.name,
@@ -158,9 +167,9 @@ impl<'a> EventView<'a> {
             is_hidden: terms.is_hidden,
             is_featured: terms.is_featured,
             has_invite_code: terms.invite_code.is_some(),
-            start: Date(terms.start_ms),
-            close: Date(terms.close_ms),
-            end: Date(terms.end_ms),
+            start,
+            close,
+            end,
             join_type: &terms.join_type,
             join_cost: terms.join.amount,
             join_currency: terms.join.currency,
@@ -251,6 +260,7 @@ pub(super) fn join(state: &mut State, call: &Call<'_>) -> Answer {
     let event = &mut state.events[index.0];
     let entrant = Entrant { status: UserStatus::Active, score: 0, rejoins: 0, prize: [0; 2] };
     event.entrants.insert(call.account, entrant);
+    state.seek_opponent(index, call.account);
     state.user_reply(call.account)
 }
 
@@ -268,6 +278,7 @@ pub(super) fn rejoin(state: &mut State, call: &Call<'_>) -> Answer {
         entrant.status = UserStatus::Active;
         entrant.rejoins += 1;
     }
+    state.seek_opponent(index, call.account);
     state.user_reply(call.account)
 }
 
@@ -303,15 +314,23 @@ impl State {
             let due_us = terms.end_ms.saturating_sub(self.rules.epoch_ms).saturating_mul(1_000);
             self.set_timer(due_us, Timer::EventEnds(index));
         }
-        let (is_cancelled, has_ended, entrants) = (false, false, BTreeMap::new());
-        self.events.push(SpecialEvent { terms, is_cancelled, has_ended, entrants, pool });
+        let dates = [terms.start_ms, terms.close_ms, terms.end_ms].map(|ms| Date(ms).to_string());
+        self.events.push(SpecialEvent {
+            dates,
+            terms,
+            is_cancelled: false,
+            has_ended: false,
+            waiting: None,
+            entrants: BTreeMap::new(),
+            pool,
+        });
         index
     }
 
     /// The events that are there without anyone creating them: each kind has one that runs and
     /// one that is next.
     pub(super) fn add_standing_events(&mut self) {
-        for (kind, period_ms, price) in [("surge", 24 * HOUR_MS, 0), ("adhoc", HOUR_MS, 5)] {
+        for (kind, period_ms, price) in [(SURGE, 24 * HOUR_MS, 0), ("adhoc", HOUR_MS, 5)] {
             for start_ms in [self.rules.epoch_ms, self.rules.epoch_ms + period_ms] {
                 let join = Price { amount: price, currency: Currency::Primary };
                 self.add_event(Terms {
@@ -398,6 +417,61 @@ impl State {
         Ok(())
     }
 
+    /// Whether someone can still play in an event.
+    pub(super) fn is_in_running(&self, index: EventIndex, account: AccountIndex) -> bool {
+        let event = &self.events[index.0];
+        event.phase(self.date_ms()) == Phase::Running
+            && event.user_status(account) == UserStatus::Active
+    }
+
+    /// Entrants of an event have begun a game.
+    pub(super) fn entrants_play(&mut self, index: EventIndex, game: GameIndex) {
+        for player in self.games[&game].players() {
+            if let Player::Account(account) = player {
+                self.events[index.0].set_status(account, UserStatus::Playing);
+            }
+        }
+    }
+
+    /// An entrant's game is decided. After the event has ended it counts for nothing.
+    pub(super) fn entrant_played(
+        &mut self,
+        index: EventIndex,
+        account: AccountIndex,
+        outcome: Outcome,
+    ) {
+        let event = &mut self.events[index.0];
+        if event.has_ended || event.is_cancelled {
+            return;
+        }
+        match outcome {
+            Outcome::Won => {
+                event.set_status(account, UserStatus::Active);
+                event.score(account);
+            }
+            Outcome::Lost => event.set_status(account, UserStatus::Eliminated),
+        }
+    }
+
+    /// A live game won counts in every surge that the winner has joined.
+    pub(super) fn score_in_surges(&mut self, account: AccountIndex) {
+        let now_ms = self.date_ms();
+        for event in &mut self.events {
+            if event.terms.kind == SURGE && event.phase(now_ms) == Phase::Running {
+                event.score(account);
+            }
+        }
+    }
+
+    /// The newest surge that runs.
+    pub(super) fn running_surge(&self) -> Option<EventIndex> {
+        let now_ms = self.date_ms();
+        let is_running_surge = |event: &SpecialEvent| {
+            event.terms.kind == SURGE && event.phase(now_ms) == Phase::Running
+        };
+        self.events.iter().rposition(is_running_surge).map(EventIndex)
+    }
+
     pub(super) fn event_index(&self, id: &str) -> Result<EventIndex, Refusal> {
         id.strip_prefix('e')
             .and_then(|digits| digits.parse().ok())
@@ -424,6 +498,23 @@ impl State {
 }
 
 impl SpecialEvent {
+    /// Entrants and their scores.
+    pub(super) fn scores(&self) -> impl Iterator<Item = (AccountIndex, u64)> {
+        self.entrants.iter().map(|(&account, entrant)| (account, entrant.score))
+    }
+
+    fn set_status(&mut self, account: AccountIndex, status: UserStatus) {
+        if let Some(entrant) = self.entrants.get_mut(&account) {
+            entrant.status = status;
+        }
+    }
+
+    fn score(&mut self, account: AccountIndex) {
+        if let Some(entrant) = self.entrants.get_mut(&account) {
+            entrant.score += 1;
+        }
+    }
+
     fn award(&mut self, account: AccountIndex, status: UserStatus, prize: [u64; 2]) {
         if let Some(entrant) = self.entrants.get_mut(&account) {
             entrant.status = status;

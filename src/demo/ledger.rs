@@ -152,6 +152,11 @@ impl State {
                 ));
             }
         }
+        let staked: u64 = self.games.values().map(|game| game.held).sum();
+        let pocket = self.ledger.holds(Currency::Primary, Pocket::Stakes);
+        if i128::from(staked) != i128::from(pocket) {
+            return Err(format!("games hold {staked} and the pocket for them {pocket}"));
+        }
         Ok(())
     }
 }

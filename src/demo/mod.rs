@@ -6,7 +6,7 @@
 //! the time is, calls `handle`, and does to the connection what the response says.
 //!
 //! ```text
-//! server -> handle -> { faults, route, auth, users, events, games, social, testing } -> state
+//! server -> handle -> { faults, route, auth, users, wallet, social, events, matching, play, testing } -> state
 //! child     starts the server as a process of its own, on a core that the workers leave free
 //! ```
 //!
@@ -25,11 +25,15 @@ mod draws;
 mod duration;
 mod events;
 mod faults;
+mod games;
 mod handle;
 mod ledger;
+mod matching;
 mod message;
+mod play;
 mod reply;
 mod route;
+mod rules;
 mod server;
 mod social;
 mod state;

@@ -132,6 +132,11 @@ routes! {
         RejoinEvent Post "special_events/rejoin" User
         ClaimPrize Post "special_events/claim" User
         ActivityFeed Get "feeds/activity" User
+        RequestMatch Post "games/request_match" User
+        AcceptMatch Post "games/accept_match" User
+        DeclineMatch Post "games/decline_match" User
+        AcknowledgeMatch Post "games/acknowledge_match" User
+        CancelRequestLevel Post "games/cancel_request_level" User
         SetFlag Post "testing/flags" Account
         TestingEvents Get "testing/special_events" Account
         CreateEvent Post "testing/special_events" Account
@@ -140,6 +145,10 @@ routes! {
     api_with_id {
         Event Get "special_events/" "" User
         InviteOnlyEvent Get "special_events/invite_only/" "" User
+        Game Get "games/" "" User
+        WatchGame Get "games/" "/watch" User
+        GameEvent Post "games/" "/event" User
+        GameAnswer Post "games/" "/answer" User
         SetupFlag Get "testing/flags/" "/setup" Account
         CancelEvent Post "testing/special_events/" "/cancel" Account
     }

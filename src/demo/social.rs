@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::demo::{
     draws::Site,
+    games::is_computer,
     handle::Call,
     reply::{self, Answer, Kind, Refusal},
     state::{AccountIndex, State},
@@ -14,37 +15,51 @@ use crate::demo::{
 
 /// How many users one search offers.
 const FOUND_MAX: u64 = 10;
+const COMPUTER_RANK: u64 = 20;
 
 /// What users see of others.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Brief<'a> {
-    id: UserId,
+    /// Missing for a computer opponent.
+    id: Option<UserId>,
     username: &'a str,
     rank: u64,
     is_bot: bool,
 }
 
+impl<'a> Brief<'a> {
+    const fn computer(username: &'a str) -> Self {
+        Self { id: None, username, rank: COMPUTER_RANK, is_bot: true }
+    }
+}
+
 impl State {
     fn brief(&self, account: AccountIndex) -> Option<Brief<'_>> {
         let user = self.account(account).user.as_deref()?;
-        let (id, username) = (UserId(account), &*user.username);
+        let (id, username) = (Some(UserId(account)), &*user.username);
         Some(Brief { id, username, rank: user.rank(), is_bot: false })
     }
 
-    fn account_called(&self, username: &str) -> Option<AccountIndex> {
+    pub(super) fn account_called(&self, username: &str) -> Option<AccountIndex> {
         self.by_username.get(username).copied()
     }
 }
 
 pub(super) fn find(state: &mut State, call: &Call<'_>) -> Answer {
     let username = call.required("username")?;
+    if is_computer(&username) && call.parameter("allowBots").is_some_and(|value| value == "True") {
+        return Ok(reply::data(&[Brief::computer(&username)]));
+    }
     let found = state.account_called(&username).and_then(|account| state.brief(account));
     Ok(reply::data(found.as_slice()))
 }
 
 pub(super) fn find_stats(state: &mut State, call: &Call<'_>) -> Answer {
     let username = call.required("username")?;
+    if is_computer(&username) {
+        return Ok(reply::data(&Brief::computer(&username)));
+    }
     let Some(account) = state.account_called(&username) else {
         return Err(Refusal::not_found("user", &username));
     };
@@ -64,6 +79,8 @@ fn stats_of(state: &State, account: AccountIndex) -> Answer {
         highest_balance: u64,
         donated: u64,
         spins: u64,
+        games_played: u64,
+        games_won: u64,
     }
     let user = state.user(account)?;
     Ok(reply::data(&Stats {
@@ -72,6 +89,8 @@ fn stats_of(state: &State, account: AccountIndex) -> Answer {
         highest_balance: user.highest_balance,
         donated: user.donated,
         spins: user.spins,
+        games_played: user.games_played,
+        games_won: user.games_won,
     }))
 }
 

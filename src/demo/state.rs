@@ -6,7 +6,10 @@
 //!
 //! Knows nothing of requests: see `handle.rs`.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    time::Duration,
+};
 
 use crate::demo::{
     auth::Throttle,
@@ -15,6 +18,7 @@ use crate::demo::{
     draws::{self, Site},
     events::{EventIndex, SpecialEvent},
     faults::Faults,
+    games::{Game, GameIndex},
     ledger::Ledger,
     reply::{Kind, Refusal},
     stats::{ConnectionCounts, Stats},
@@ -67,6 +71,13 @@ pub(super) struct Account {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Timer {
     EventEnds(EventIndex),
+    /// An entrant of an event has waited for an opponent.
+    EntrantWaits(EventIndex, AccountIndex),
+    ComputerJoins(GameIndex),
+    OfferEnds(GameIndex),
+    ComputerPlays(GameIndex, u32),
+    /// The time of a round is up; round 0 is when players load.
+    RoundEnds(GameIndex, u32),
 }
 
 /// One stand-in API.
@@ -84,6 +95,12 @@ pub struct State {
     pub(super) by_username: BTreeMap<Box<str>, AccountIndex>,
     pub(super) ledger: Ledger,
     pub(super) events: Vec<SpecialEvent>,
+    pub(super) games: BTreeMap<GameIndex, Game>,
+    pub(super) games_opened: u64,
+    /// Live games with an empty seat.
+    pub(super) waiting: BTreeSet<GameIndex>,
+    /// The games decided last, the newest first.
+    pub(super) feed: VecDeque<GameIndex>,
     pub(super) boards: Boards,
     pub(super) documents: Documents,
     pub(super) flags: BTreeMap<(String, String), serde_json::Value>,
@@ -106,6 +123,10 @@ impl State {
             by_username: BTreeMap::new(),
             ledger: Ledger::default(),
             events: Vec::new(),
+            games: BTreeMap::new(),
+            games_opened: 0,
+            waiting: BTreeSet::new(),
+            feed: VecDeque::new(),
             boards: Boards::default(),
             documents: Documents::new(),
             flags: BTreeMap::new(),
@@ -127,6 +148,11 @@ impl State {
             self.now_us = entry.key().0;
             match entry.remove() {
                 Timer::EventEnds(event) => self.end_event(event),
+                Timer::EntrantWaits(event, account) => self.entrant_waits(event, account),
+                Timer::ComputerJoins(game) => self.computer_joins(game),
+                Timer::OfferEnds(game) => self.offer_ends(game),
+                Timer::ComputerPlays(game, round) => self.computer_plays(game, round),
+                Timer::RoundEnds(game, round) => self.round_ends(game, round),
             }
         }
         self.now_us = now_us;
@@ -141,6 +167,11 @@ impl State {
     /// The wall clock, in ms since 1970.
     pub(super) const fn date_ms(&self) -> u64 {
         self.rules.epoch_ms + self.now_us / 1_000
+    }
+
+    /// The day that it is, counted from 1970.
+    pub(super) const fn day(&self) -> u64 {
+        self.date_ms() / 86_400_000
     }
 
     /// The next draw below `bound`: requests are handled in order, so draws are too.

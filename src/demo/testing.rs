@@ -102,7 +102,8 @@ pub(super) fn cancel_event(state: &mut State, call: &Call<'_>) -> Answer {
     Ok(EMPTY)
 }
 
-pub(super) fn clean_sessions(_: &mut State, _: &Call<'_>) -> Answer {
+pub(super) fn clean_sessions(state: &mut State, _: &Call<'_>) -> Answer {
+    state.clean_sessions();
     Ok(EMPTY)
 }
 

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeMap};
 
 use crate::demo::{
+    games::{GameIndex, Outcome, Sessions},
     handle::Call,
     ledger::{AMOUNT_MAX, Currency, Pocket, Wallet},
     reply::{self, Answer, Kind, Refusal},
@@ -53,6 +54,10 @@ pub(super) struct User {
     pub(super) inviter: Option<AccountIndex>,
     pub(super) unlocked: Unlocked,
     pub(super) inventory: Vec<Item>,
+    pub(super) sessions: Vec<GameIndex>,
+    pub(super) games_played: u64,
+    pub(super) games_won: u64,
+    pub(super) winnings: Winnings,
     pub(super) goals_claimed: u64,
     pub(super) spins: u64,
     pub(super) is_watching_ad: bool,
@@ -102,6 +107,42 @@ pub(super) struct Item {
     pub(super) next_use_ts: u64,
 }
 
+/// What a user won, by day and by week (from Monday).
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Winnings {
+    /// The day, counted from 1970, that `today` is about.
+    day: u64,
+    pub(super) today: u64,
+    pub(super) yesterday: u64,
+    pub(super) this_week: u64,
+    pub(super) last_week: u64,
+}
+
+impl Winnings {
+    pub(super) fn add(&mut self, day: u64, amount: u64) {
+        *self = self.on(day);
+        self.today += amount;
+        self.this_week += amount;
+    }
+
+    /// The same winnings as seen on a later day.
+    pub(super) const fn on(self, day: u64) -> Self {
+        // 1970 began on a Thursday: three days after a Monday.
+        let (week, own_week) = ((day + 3) / 7, (self.day + 3) / 7);
+        let (today, yesterday) = match day - self.day {
+            0 => (self.today, self.yesterday),
+            1 => (0, self.today),
+            _ => (0, 0),
+        };
+        let (this_week, last_week) = match week - own_week {
+            0 => (self.this_week, self.last_week),
+            1 => (0, self.this_week),
+            _ => (0, 0),
+        };
+        Self { day, today, yesterday, this_week, last_week }
+    }
+}
+
 impl User {
     /// Rank n takes 4 n² points: 1,734 points, which load tests set, make rank 20.
     pub(super) fn rank(&self) -> u64 {
@@ -110,6 +151,18 @@ impl User {
 
     pub(super) fn item_mut(&mut self, item_type: &str) -> Option<&mut Item> {
         self.inventory.iter_mut().find(|item| &*item.item_type == item_type)
+    }
+
+    pub(super) fn count_game(&mut self, outcome: Outcome, level: u64) {
+        self.games_played += 1;
+        let xp = match outcome {
+            Outcome::Won => {
+                self.games_won += 1;
+                10 + 5 * level
+            }
+            Outcome::Lost => 5,
+        };
+        self.xp = (self.xp + xp).min(XP_MAX);
     }
 
     pub(super) const fn is_active(&self, now_us: u64) -> bool {
@@ -122,6 +175,8 @@ pub(super) fn startup(_: &mut State, _: &Call<'_>) -> Answer {
 }
 
 pub(super) fn session_start(state: &mut State, call: &Call<'_>) -> Answer {
+    // A new account has no user yet: the answer below says so.
+    state.leave_live_game(call.account);
     state.user_reply(call.account)
 }
 
@@ -304,7 +359,8 @@ impl Serialize for UserView<'_> {
         map.serialize_entry("inviteData", &invite_data)?;
         map.serialize_entry("available_games", &user.unlocked)?;
         map.serialize_entry("inventory", &user.inventory)?;
-        map.serialize_entry("sessions", &[(); 0])?;
+        let (state, account, listed) = (self.state, self.account, &user.sessions);
+        map.serialize_entry("sessions", &Sessions { state, account, listed })?;
         map.end()
     }
 }

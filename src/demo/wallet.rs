@@ -111,12 +111,14 @@ struct Goal {
 }
 
 /// Goal 0 is one that clients skip.
-const GOALS: [Goal; 5] = [
+const GOALS: [Goal; 7] = [
     Goal { award: 0, target: u64::MAX, progress: |_| 0 },
     Goal { award: 10, target: 1, progress: |user| u64::from(user.is_activated) },
     Goal { award: 20, target: 20, progress: User::rank },
     Goal { award: 10, target: 5, progress: |user| user.spins },
     Goal { award: 10, target: 5, progress: |user| user.ads_watched },
+    Goal { award: 10, target: 1, progress: |user| user.games_played },
+    Goal { award: 25, target: 10, progress: |user| user.games_won },
 ];
 
 impl Goal {

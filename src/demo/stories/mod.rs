@@ -2,6 +2,9 @@
 //!
 //! Tests only. `Client` speaks as a bot does; time is a number that the story moves.
 
+mod crowd;
+mod games;
+
 use std::time::Duration;
 
 use serde_json::{Value, json};
