@@ -1,12 +1,15 @@
 //! What can be typed, and the help that goes with it. Meaning is given in commands/.
 
+use std::io::IsTerminal;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::commands::serve::ServeArgs;
 use crate::engine::{DriverChoice, Rate};
+use crate::report::text::Colour;
 use crate::units;
 
 /// A load generator with seeded bots whose every session replays exactly.
@@ -23,6 +26,8 @@ pub struct Cli {
 pub enum Command {
     /// Put load on a URL, and report
     Run(Box<RunArgs>),
+    /// Serve the stand-in API that scenarios are tried against
+    Serve(ServeArgs),
 }
 
 /// Everything that `tallyho run` takes.
@@ -129,6 +134,15 @@ pub struct OutputArgs {
     /// Print no colour (also with the variable NO_COLOR)
     #[arg(long)]
     pub no_color: bool,
+}
+
+impl OutputArgs {
+    /// Colour on a terminal, unless the user or the environment does not want it.
+    #[must_use]
+    pub fn colour(&self) -> Colour {
+        let unwanted = self.no_color || std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
+        if unwanted || !std::io::stdout().is_terminal() { Colour::Plain } else { Colour::Ansi }
+    }
 }
 
 /// Addresses in one range: more would be a typing error rather than a wish.

@@ -1,6 +1,7 @@
 //! The subcommands, one short file each.
 
 pub mod run;
+pub mod serve;
 
 use crate::cli::{Cli, Command};
 use crate::exit::Exit;
@@ -13,5 +14,6 @@ use crate::exit::Exit;
 pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
     match cli.command {
         Command::Run(args) => run::run(&args),
+        Command::Serve(args) => serve::run(&args),
     }
 }

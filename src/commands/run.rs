@@ -18,7 +18,7 @@ use crate::background;
 use crate::cli::RunArgs;
 use crate::engine::{self, Control, Profile, RunPlan, RunResult};
 use crate::exit::Exit;
-use crate::report::{self, Facts, Report, rfc3339};
+use crate::report::{Facts, Report, rfc3339, text};
 
 use folder::Folder;
 use identity::Identity;
@@ -116,7 +116,8 @@ fn finish(
     if args.output.json {
         println!("{json}");
     } else {
-        println!("{} requests", report.summary.requests);
+        let options = text::Options { colour: args.output.colour(), ..text::Options::default() };
+        print!("{}", text::render(&report, &options));
     }
     if lost_workers > 0 {
         anyhow::bail!("{lost_workers} workers ended in a bug of tallyho; the figures lack theirs");

@@ -1,0 +1,208 @@
+//! Which endpoint a request is for.
+//!
+//! One table is the whole API: method, path, and who may ask. Statistics name an endpoint by its
+//! template, so ids in paths never make a name of their own.
+
+use crate::demo::message::Method;
+
+/// Where the API's paths begin.
+const API: &str = "/api/v1/";
+
+/// Who may ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Anyone.
+    Open,
+    /// Who has logged in.
+    Account,
+    /// Who has logged in and registered.
+    User,
+}
+
+/// The endpoint, and the part of the path that its template calls `{id}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Found<'a> {
+    pub(super) route: Route,
+    pub(super) id: &'a str,
+}
+
+macro_rules! routes {
+    (
+        whole { $($whole:ident $whole_method:ident $whole_path:literal $whole_access:ident)* }
+        api { $($name:ident $method:ident $path:literal $access:ident)* }
+        api_with_id { $($with:ident $with_method:ident $prefix:literal $suffix:literal
+            $with_access:ident)* }
+    ) => {
+        /// The endpoints.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(super) enum Route { $($whole,)* $($name,)* $($with,)* Unmatched }
+
+        impl Route {
+            /// Every endpoint, in the order of the discriminants.
+            pub(super) const ALL: &[Self] = &[
+                $(Self::$whole,)* $(Self::$name,)* $(Self::$with,)* Self::Unmatched,
+            ];
+
+            /// Method and path template, for example `GET /api/v1/games/{id}`.
+            pub(super) fn template(self) -> (Method, &'static str) {
+                match self {
+                    $(Self::$whole => (Method::$whole_method, $whole_path),)*
+                    $(Self::$name => (Method::$method, concat!("/api/v1/", $path)),)*
+                    $(Self::$with => (
+                        Method::$with_method,
+                        concat!("/api/v1/", $prefix, "{id}", $suffix),
+                    ),)*
+                    Self::Unmatched => (Method::Other, "(unmatched)"),
+                }
+            }
+
+            pub(super) const fn access(self) -> Access {
+                match self {
+                    $(Self::$whole => Access::$whole_access,)*
+                    $(Self::$name => Access::$access,)*
+                    $(Self::$with => Access::$with_access,)*
+                    Self::Unmatched => Access::Open,
+                }
+            }
+        }
+
+        fn find_whole(method: Method, path: &str) -> Option<Route> {
+            match (method, path) {
+                $((Method::$whole_method, $whole_path) => Some(Route::$whole),)*
+                // Cognito is a host of its own; a client may be given a path on this one instead.
+                (Method::Post, "/cognito" | "/cognito/") => Some(Route::Cognito),
+                _ => None,
+            }
+        }
+
+        fn find_in_api<'a>(method: Method, path: &'a str) -> Option<Found<'a>> {
+            let route = match (method, path) {
+                $((Method::$method, $path) => Route::$name,)*
+                _ => return find_with_id(method, path),
+            };
+            Some(Found { route, id: "" })
+        }
+
+        fn find_with_id<'a>(method: Method, path: &'a str) -> Option<Found<'a>> {
+            $(if method == Method::$with_method && let Some(id) = between(path, $prefix, $suffix) {
+                return Some(Found { route: Route::$with, id });
+            })*
+            None
+        }
+    };
+}
+
+routes! {
+    whole {
+        Health Get "/health" Open
+        Stats Get "/_stats" Open
+        Cognito Post "/" Open
+    }
+    api {
+        Startup Post "startup" Open
+        SessionStart Post "users/session_start" Account
+        Register Post "users/register" Account
+        Activate Post "users/activate" User
+        User Get "users" User
+        SetProfile Post "users" User
+        SetXp Post "users/set_xp" User
+        UnlockGame Post "users/unlock_game" User
+        SetBalance Post "users/set_balance" User
+        SetSecondaryBalance Post "users/set_secondary_balance" User
+        AddItem Post "users/add_item" User
+        ProgressTrackers Get "users/progress_trackers" User
+        ClaimGoal Post "users/progress_trackers/claim" User
+        ActiveCount Get "users/active_count" User
+        UserStats Get "users/stats" User
+        FindUser Get "users/find" User
+        FindStats Get "users/find_stats" User
+        FindChallengees Get "users/find_challengees" User
+        Leaderboard Get "users/leaderboard" User
+        SetInviter Post "users/set_inviter" User
+        UseItem Post "users/use_item" User
+        CashoutStart Post "users/cashout_start" User
+        CashoutFinish Post "users/cashout_finish" User
+        AdStart Post "ads/start" User
+        AdFinish Post "ads/finish" User
+        TowerData Get "config/towerdata" Account
+        AppData Get "config/appData" Account
+        CharityData Get "config/charitydata" Account
+        Events Get "special_events" User
+        JoinEvent Post "special_events/join" User
+        RejoinEvent Post "special_events/rejoin" User
+        ClaimPrize Post "special_events/claim" User
+        ActivityFeed Get "feeds/activity" User
+        RequestMatch Post "games/request_match" User
+        AcceptMatch Post "games/accept_match" User
+        DeclineMatch Post "games/decline_match" User
+        AcknowledgeMatch Post "games/acknowledge_match" User
+        CancelRequestLevel Post "games/cancel_request_level" User
+        SetFlag Post "testing/flags" Account
+        TestingEvents Get "testing/special_events" Account
+        CreateEvent Post "testing/special_events" Account
+        CleanSessions Post "testing/users/clean_sessions" Account
+    }
+    api_with_id {
+        Event Get "special_events/" "" User
+        InviteOnlyEvent Get "special_events/invite_only/" "" User
+        Game Get "games/" "" User
+        WatchGame Get "games/" "/watch" User
+        GameEvent Post "games/" "/event" User
+        GameAnswer Post "games/" "/answer" User
+        SetupFlag Get "testing/flags/" "/setup" Account
+        CancelEvent Post "testing/special_events/" "/cancel" Account
+    }
+}
+
+/// The endpoint of a method and a path without its query.
+pub(super) fn find(method: Method, path: &str) -> Option<Found<'_>> {
+    match path.strip_prefix(API) {
+        Some(path) => find_in_api(method, path),
+        None => find_whole(method, path).map(|route| Found { route, id: "" }),
+    }
+}
+
+/// Whether a path that [`find`] did not find exists with the other method.
+pub(super) fn is_path(path: &str) -> bool {
+    [Method::Get, Method::Post].iter().any(|&method| find(method, path).is_some())
+}
+
+/// What stands between a prefix and a suffix, if it is one segment of a path.
+fn between<'a>(path: &'a str, prefix: &str, suffix: &str) -> Option<&'a str> {
+    let id = path.strip_prefix(prefix)?.strip_suffix(suffix)?;
+    (!id.is_empty() && !id.contains('/')).then_some(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_endpoint_is_found_by_its_own_template() {
+        for &route in Route::ALL.iter().filter(|&&route| route != Route::Unmatched) {
+            let (method, template) = route.template();
+            let path = template.replace("{id}", "x1");
+            let id = if template.contains("{id}") { "x1" } else { "" };
+            assert_eq!(find(method, &path), Some(Found { route, id }), "{template}");
+        }
+    }
+
+    #[test]
+    fn a_discriminant_is_the_place_in_the_list() {
+        for (place, &route) in Route::ALL.iter().enumerate() {
+            assert_eq!(route as usize, place);
+        }
+    }
+
+    #[test]
+    fn unknown_paths_are_not_found_and_wrong_methods_are_told_apart() {
+        assert_eq!(find(Method::Get, "/api/v1/user"), None);
+        assert_eq!(find(Method::Get, "/api/v1/special_events/"), None);
+        assert_eq!(find(Method::Get, "/api/v1/special_events/a/b"), None);
+        assert_eq!(find(Method::Get, "/api/v1/users/register"), None);
+        assert!(is_path("/api/v1/users/register"));
+        assert!(!is_path("/api/v1/user"));
+        let cognito = Some(Found { route: Route::Cognito, id: "" });
+        assert_eq!(find(Method::Post, "/cognito/"), cognito);
+    }
+}

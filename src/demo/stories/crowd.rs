@@ -1,0 +1,108 @@
+//! Many clients that do anything at any time: whatever they do, money is kept and nothing breaks.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::{Client, SECOND, World};
+use crate::demo::{Rules, draws};
+
+const CLIENTS: u32 = 12;
+const STEPS: u64 = 1_500;
+const SEEDS: u64 = 5;
+
+/// Draws for the clients, apart from those of the API.
+struct Chance {
+    seed: u64,
+    drawn: u64,
+}
+
+impl Chance {
+    fn below(&mut self, bound: usize) -> usize {
+        self.drawn += 1;
+        let bits = draws::bits(!self.seed, draws::Site::Token, self.drawn);
+        usize::try_from(draws::below(bits, bound as u64)).unwrap()
+    }
+}
+
+/// One thing that a client might do, sensible or not.
+fn act(client: &Client, world: &mut World, chance: &mut Chance) -> (&'static str, u16) {
+    let user = client.data(world, "users");
+    let sessions = user["sessions"].as_array().unwrap();
+    let session = match sessions.len() {
+        0 => Value::Null,
+        count => sessions[chance.below(count)].clone(),
+    };
+    let session_id = json!({"sessionId": session["id"].as_str().unwrap_or("s0")});
+    let game = session["gameId"].as_str().unwrap_or("g0").to_owned();
+    let lists = client.data(world, "special_events");
+    let events = lists[["current", "last"][chance.below(2)]].as_array().unwrap().clone();
+    let event = match events.len() {
+        0 => Value::Null,
+        count => events[chance.below(count)]["id"].clone(),
+    };
+    let event = json!({"eventId": event.as_str().unwrap_or("e0")});
+    let level = chance.below(8);
+    let other = format!("load_{:05}", chance.below(CLIENTS as usize));
+    let (name, body) = match chance.below(16) {
+        0 => ("games/request_match", json!({"type": "live", "level": level % 3})),
+        1 => ("games/request_match", json!({"type": "arcade", "level": level})),
+        2 => {
+            ("games/request_match", json!({"type": "challenge", "level": level, "username": other}))
+        }
+        3 => ("games/accept_match", session_id),
+        4 => ("games/decline_match", session_id),
+        5 | 6 => ("games/acknowledge_match", session_id),
+        7 => ("games/cancel_request_level", json!({})),
+        8 => ("special_events/join", event),
+        9 => ("special_events/rejoin", event),
+        10 => ("special_events/claim", event),
+        11 if chance.below(20) == 0 => ("users/session_start", json!({})),
+        12 => ("users/use_item", json!({"itemType": "BasicSpin"})),
+        13 => ("event", json!({"event": {"type": "ackResult"}})),
+        14 => ("event", json!({"event": {"type": "finishedLoading"}})),
+        _ => {
+            let (_, game) = client.get(world, &format!("games/{game}"));
+            let round = game["data"]["data"]["gameStatus"]["roundNumber"].as_u64().unwrap_or(1);
+            let data = chance.below(7);
+            ("answer", json!({"answer": {"round": round, "data": data}}))
+        }
+    };
+    let path = match name {
+        "event" | "answer" => format!("games/{game}/{name}"),
+        _ => name.to_owned(),
+    };
+    (name, client.post(world, &path, &body).0)
+}
+
+#[test]
+fn whatever_clients_do_no_money_comes_from_nothing() {
+    let mut done = BTreeMap::new();
+    for seed in 0..SEEDS {
+        let mut world = World::new(Rules { seed, ..Rules::default() });
+        let mut chance = Chance { seed, drawn: 0 };
+        world.state.rules.token_lifetime = std::time::Duration::from_secs(1_000_000);
+        let clients: Vec<Client> = (0..CLIENTS).map(|number| world.user(number)).collect();
+        for step in 0..STEPS {
+            world.now_us += chance.below(10) as u64 * SECOND;
+            let client = &clients[chance.below(clients.len())];
+            let (name, status) = act(client, &mut world, &mut chance);
+            assert!(status < 500, "{name} {status} at step {step}, rerun with SEED={seed}");
+            *done.entry((name, status)).or_insert(0) += 1;
+            if let Err(error) = world.state.audit() {
+                panic!("{error} after {name} at step {step}, rerun with SEED={seed}");
+            }
+        }
+        // A day later everything that had a time limit is over.
+        world.now_us += 86_400 * SECOND;
+        clients[0].data(&mut world, "users");
+        world.state.audit().unwrap();
+        let held: u64 = world.state.games.values().map(|game| game.held).sum();
+        assert_eq!(held, 0, "stakes are held for ever, rerun with SEED={seed}");
+    }
+    // Clients that only meet refusals would prove nothing.
+    for (name, times) in [("games/accept_match", 20), ("answer", 100), ("special_events/claim", 5)]
+    {
+        assert!(done[&(name, 200)] >= times, "{done:?}");
+    }
+}
