@@ -54,6 +54,7 @@ pub struct RunArgs {
     #[arg(short = 'q', long, value_name = "RATE", value_parser = units::rate)]
     pub rate: Option<Rate>,
 
+    /// What is sent.
     #[command(flatten)]
     pub request: RequestArgs,
 
@@ -65,6 +66,7 @@ pub struct RunArgs {
     #[arg(long, env = "TASK_INDEX", value_name = "N", default_value_t = 0)]
     pub task_index: u32,
 
+    /// How this machine is used.
     #[command(flatten)]
     pub machine: MachineArgs,
 
@@ -72,6 +74,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "TIME", value_parser = units::duration, default_value = "20s")]
     pub drain: Duration,
 
+    /// Where results go.
     #[command(flatten)]
     pub output: OutputArgs,
 }
@@ -150,7 +153,8 @@ const SOURCE_ADDRESSES_MAX: u32 = 65_536;
 
 /// Reads one address or a range such as `10.0.0.5-10.0.0.9`.
 fn source_addresses(text: &str) -> Result<Vec<IpAddr>, String> {
-    let help = |_| format!("`{text}` is no address; write for example 10.0.0.5 or 10.0.0.5-10.0.0.9");
+    let help =
+        |_| format!("`{text}` is no address; write for example 10.0.0.5 or 10.0.0.5-10.0.0.9");
     let Some((first, last)) = text.split_once('-') else {
         return Ok(vec![text.trim().parse().map_err(help)?]);
     };
@@ -158,7 +162,9 @@ fn source_addresses(text: &str) -> Result<Vec<IpAddr>, String> {
     let last: std::net::Ipv4Addr = last.trim().parse().map_err(help)?;
     let (first, last) = (u32::from(first), u32::from(last));
     if last < first || last - first >= SOURCE_ADDRESSES_MAX {
-        return Err(format!("`{text}` must ascend and hold at most {SOURCE_ADDRESSES_MAX} addresses"));
+        return Err(format!(
+            "`{text}` must ascend and hold at most {SOURCE_ADDRESSES_MAX} addresses"
+        ));
     }
     Ok((first..=last).map(|address| IpAddr::from(std::net::Ipv4Addr::from(address))).collect())
 }

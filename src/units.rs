@@ -32,7 +32,9 @@ pub fn duration(text: &str) -> Result<Duration, String> {
             "m" => 60 * 1_000_000_000,
             "h" => 3_600 * 1_000_000_000,
             "d" => 86_400 * 1_000_000_000,
-            "" => return Err(format!("`{text}` has no unit; write for example {text}s or {text}ms")),
+            "" => {
+                return Err(format!("`{text}` has no unit; write for example {text}s or {text}ms"));
+            }
             _ => return Err(help()),
         };
         let part = decimal(number, unit_ns).ok_or_else(help)?;

@@ -99,7 +99,11 @@ fn a_second_ctrl_c_cuts_running_requests_off_and_still_writes_the_report() {
 }
 
 /// Runs 10 sessions against a server that does `serve` with each connection.
-fn failures_of(driver: &str, kind: &str, serve: impl Fn(TcpStream) + Send + Sync + Clone + 'static) {
+fn failures_of(
+    driver: &str,
+    kind: &str,
+    serve: impl Fn(TcpStream) + Send + Sync + Clone + 'static,
+) {
     let server = RawServer::start(serve);
     let url = server.url("/");
     let words = [&url, "-n", "10", "-c", "2", "--timeout", "300ms", "--io-driver", driver];
@@ -112,7 +116,9 @@ fn failures_of(driver: &str, kind: &str, serve: impl Fn(TcpStream) + Send + Sync
 #[test]
 fn kinds_of_failure_are_told_apart() {
     for driver in DRIVERS {
-        failures_of(driver, "malformed response", |stream| answer_all(stream, b"SSH-2.0-OpenSSH\r\n\r\n"));
+        failures_of(driver, "malformed response", |stream| {
+            answer_all(stream, b"SSH-2.0-OpenSSH\r\n\r\n")
+        });
         failures_of(driver, "connection closed early", |mut stream| {
             let _request = read_request(&mut stream);
             let _sent = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf");
@@ -122,9 +128,13 @@ fn kinds_of_failure_are_told_apart() {
             let socket = socket2::SockRef::from(&stream);
             socket.set_linger(Some(Duration::ZERO)).expect("linger can be set");
         });
-        failures_of(driver, "first byte timeout", |mut stream| {
-            while read_request(&mut stream).is_some() {}
-        });
+        failures_of(
+            driver,
+            "first byte timeout",
+            |mut stream| {
+                while read_request(&mut stream).is_some() {}
+            },
+        );
         failures_of(driver, "request timeout", |mut stream| {
             let _request = read_request(&mut stream);
             let _sent = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf");
@@ -239,7 +249,10 @@ fn connections_are_spread_over_the_source_addresses() {
         let log = nginx.access_log();
         for last in 2..=5 {
             let address = format!(" 127.0.0.{last} ");
-            assert!(log.iter().any(|line| line.contains(&address)), "{driver}: none from {address}");
+            assert!(
+                log.iter().any(|line| line.contains(&address)),
+                "{driver}: none from {address}"
+            );
         }
         assert!(!log.iter().any(|line| line.contains(" 127.0.0.1 ")), "{driver}");
     }

@@ -95,8 +95,20 @@ fn no_large_file_is_kept() {
 #[test]
 fn what_decides_touches_no_socket_clock_thread_file_or_hash_map() {
     let banned = [
-        "std::net", "std::fs", "std::thread", "std::env", "std::process", "Instant", "SystemTime",
-        "HashMap", "HashSet", "RandomState", "tokio", "monoio", "getrandom", "thread_rng",
+        "std::net",
+        "std::fs",
+        "std::thread",
+        "std::env",
+        "std::process",
+        "Instant",
+        "SystemTime",
+        "HashMap",
+        "HashSet",
+        "RandomState",
+        "tokio",
+        "monoio",
+        "getrandom",
+        "thread_rng",
     ];
     let mut breaches = Vec::new();
     for (path, text) in rust_files() {

@@ -74,7 +74,8 @@ pub(super) struct Connector {
 
 impl Connector {
     pub(super) fn new(sources: Vec<IpAddr>, is_epoll: bool) -> Self {
-        let limit = Limiter { free: Cell::new(CONNECTS_IN_FLIGHT_MAX), waiting: RefCell::default() };
+        let limit =
+            Limiter { free: Cell::new(CONNECTS_IN_FLIGHT_MAX), waiting: RefCell::default() };
         Self { sources, is_epoll, limit }
     }
 

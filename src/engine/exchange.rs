@@ -17,8 +17,8 @@ use tallyho_replay::Failure;
 use super::buffers::{BUFFER_BYTES, Buffers};
 use super::clock::{Micros, RunClock, micros};
 use super::connection::{Connection, Connections, Connector, Origin};
-use super::timer::{Signal, SlotIndex, Slots};
 use super::sys;
+use super::timer::{Signal, SlotIndex, Slots};
 use crate::http::{ErrorKind, ParseError, Progress, Response, ResponseReader};
 
 /// What the exchange needs of its worker.
@@ -128,8 +128,7 @@ async fn connect(
 ) -> Result<Connection, Failure> {
     let began = wire.clock.now();
     let bot = (wire.slots, wire.slot);
-    let (result, turn) =
-        wire.connector.connect(bot, origin, || wire.clock.now()).await;
+    let (result, turn) = wire.connector.connect(bot, origin, || wire.clock.now()).await;
     timing.sent = wire.clock.now();
     timing.completed = timing.sent;
     timing.blocked += turn - began;
@@ -208,7 +207,12 @@ async fn read(
         }
         let progress = match count {
             0 if wire.slots.signal(wire.slot) != Signal::None || received == 0 => {
-                break Err(broken(wire, connection, &io::ErrorKind::UnexpectedEof.into(), received));
+                break Err(broken(
+                    wire,
+                    connection,
+                    &io::ErrorKind::UnexpectedEof.into(),
+                    received,
+                ));
             }
             0 => outgoing.reader.end_of_stream(&mut buffer),
             _ => outgoing.reader.advance(&mut buffer),
@@ -235,7 +239,9 @@ async fn read(
 /// Room for at least one more read; a body that is known to be long is read in larger pieces.
 fn make_room(buffer: &mut Vec<u8>, read_hint: usize) {
     let wanted = read_hint.clamp(BUFFER_BYTES, READ_BYTES_MAX);
-    if buffer.capacity() - buffer.len() < wanted.min(BUFFER_BYTES / 2).max(1) || read_hint > BUFFER_BYTES {
+    if buffer.capacity() - buffer.len() < wanted.min(BUFFER_BYTES / 2).max(1)
+        || read_hint > BUFFER_BYTES
+    {
         buffer.reserve(wanted);
     }
 }

@@ -32,9 +32,9 @@ use tallyho_replay::{BotType, RunFacts};
 pub use control::{Control, Phase};
 pub use coordinator::{Observer, RunResult, run};
 pub use driver::{DriverChoice, DriverReport};
-pub use resolver::Resolver;
-pub(crate) use resolver::Lookup;
 pub use machine::{Cores, FileLimit};
+pub(crate) use resolver::Lookup;
+pub use resolver::Resolver;
 pub use schedule::{Profile, Rate};
 
 /// Makes the bot's type on the worker's own thread, where it stays.

@@ -91,7 +91,10 @@ impl Player<'_> {
         };
         let origin = match sending.origin {
             Some(origin) => Ok(origin),
-            None => worker.look_up(sending.unknown_origin, self.slot, &mut timing).await,
+            None => {
+                let limits = (self.slot, sending.outgoing.timeout);
+                worker.look_up(sending.unknown_origin, limits, &mut timing).await
+            }
         };
         let result = match origin {
             Ok(origin) => {

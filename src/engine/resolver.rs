@@ -18,7 +18,7 @@ pub struct Resolver {
 
 /// A host to look up, and where the answer goes.
 #[derive(Debug)]
-pub struct Lookup {
+pub(crate) struct Lookup {
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) answer: oneshot::Sender<Addresses>,

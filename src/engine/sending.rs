@@ -5,9 +5,7 @@
 
 use std::rc::Rc;
 
-use tallyho_replay::{
-    BodyUse, Expected, Failure, Method, Name, Place, Request, Session, Vault,
-};
+use tallyho_replay::{BodyUse, Expected, Failure, Method, Name, Place, Request, Session, Vault};
 
 use super::connection::Origin;
 use super::exchange::Outgoing;
@@ -88,8 +86,7 @@ fn encode_secret(request: &Request, vault: &Vault, wire: &mut Vec<u8>) -> Result
     };
     let host = substituted(Place::Header, request.host().as_bytes())?;
     let target = substituted(Place::Target, request.target().as_bytes())?;
-    let body_place =
-        if is_json(request.body()) { Place::JsonBody } else { Place::PlainBody };
+    let body_place = if is_json(request.body()) { Place::JsonBody } else { Place::PlainBody };
     let parts = RequestParts {
         method: request.method.as_str(),
         authority: std::str::from_utf8(&host).map_err(|_| Failure::InvalidRequest)?,

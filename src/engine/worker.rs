@@ -5,12 +5,12 @@
 //! recorder. Nothing is shared with other workers but the atomics of [`Control`].
 
 use std::cell::{Cell, RefCell};
-use std::future::poll_fn;
-use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
-use std::task::Poll;
+use std::time::Duration;
+
+use tokio::sync::oneshot::error::TryRecvError;
 
 use tallyho_replay::{BotType, Failure, Outcome, RunFacts, Scratch, Session};
 
@@ -126,9 +126,10 @@ impl Worker {
         let position = (link.index, plan.pins.len());
         let profile = plan.profile.clone();
         let pacing = Pacing::new(profile, Arc::clone(&control), plan.task_index, position);
-        let origins = plan.origins.iter().map(|(key, addresses)| {
-            Rc::new(Origin::new(key.clone(), addresses.clone()))
-        });
+        let origins = plan
+            .origins
+            .iter()
+            .map(|(key, addresses)| Rc::new(Origin::new(key.clone(), addresses.clone())));
         let mut recorder = Recorder::new();
         let scenario = recorder.scenario(&plan.scenario);
         Ok(Self {
@@ -218,32 +219,36 @@ impl Worker {
     }
 
     /// Has an origin's host looked up on the background thread, and remembers the answer.
+    ///
+    /// The answer is looked for every few milliseconds: waking a worker from another thread would
+    /// cost every turn of its loop a check, for something that happens once per host.
     pub(super) async fn look_up(
         &self,
         key: String,
-        slot: SlotIndex,
+        (slot, timeout): (SlotIndex, Duration),
         timing: &mut Timing,
     ) -> Result<Rc<Origin>, Failure> {
-        let answer = self.plan.resolver.resolve_origin(&key);
-        let mut answer = pin!(answer);
-        let answer = poll_fn(|context| {
+        let mut answer = self.plan.resolver.resolve_origin(&key);
+        let deadline = timing.started + micros(timeout);
+        let addresses = loop {
+            match answer.try_recv() {
+                Ok(addresses) => break addresses.map_err(|_| Failure::Dns),
+                Err(TryRecvError::Closed) => break Err(Failure::Dns),
+                Err(TryRecvError::Empty) => {}
+            }
             if self.slots.is_interrupted(slot) {
-                return Poll::Ready(None);
+                break Err(Failure::Interrupted);
             }
-            answer.as_mut().poll(context).map(Some)
-        });
-        let answer = answer.await;
-        timing.completed = self.clock.now();
-        timing.blocked = timing.completed - timing.started;
-        match answer {
-            None => Err(Failure::Interrupted),
-            Some(Ok(Ok(addresses))) => {
-                let origin = Rc::new(Origin::new(key, addresses));
-                self.origins.borrow_mut().push(Rc::clone(&origin));
-                Ok(origin)
+            if timing.completed >= deadline {
+                break Err(Failure::Dns);
             }
-            Some(_) => Err(Failure::Dns),
-        }
+            self.timer.sleep(&self.slots, (slot, timing.completed + LOOK_UP_US), || false).await;
+            timing.completed = self.clock.now();
+        };
+        timing.sent = timing.completed;
+        let origin = Rc::new(Origin::new(key, addresses?));
+        self.origins.borrow_mut().push(Rc::clone(&origin));
+        Ok(origin)
     }
 
     /// One bot: session after session, until the profile has no more for it.
@@ -275,6 +280,8 @@ impl Worker {
 }
 
 const SECOND: Micros = 1_000_000;
+/// How often a bot looks for the addresses that it waits for.
+const LOOK_UP_US: Micros = 2_000;
 
 /// What the worker's watch will do next, and when.
 struct Watch {

@@ -75,10 +75,13 @@ impl Progress {
         if signals > self.signals_shown {
             self.signals_shown = signals;
             self.finish();
-            eprintln!("{}", match signals {
-                1 => "stopping: no new sessions, waiting for running ones; again to stop now",
-                _ => "stopping now: running requests are cut off",
-            });
+            eprintln!(
+                "{}",
+                match signals {
+                    1 => "stopping: no new sessions, waiting for running ones; again to stop now",
+                    _ => "stopping now: running requests are cut off",
+                }
+            );
         }
     }
 }
