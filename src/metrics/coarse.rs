@@ -79,3 +79,36 @@ impl<C: Count> From<&Histogram<C>> for CoarseHistogram {
         Self::from_counts(*histogram.figures(), histogram.counts())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fine(values: &[u64]) -> Histogram<u64> {
+        let mut histogram = Histogram::new();
+        values.iter().for_each(|value| histogram.record(*value));
+        histogram
+    }
+
+    #[test]
+    fn adding_coarse_histograms_is_the_coarse_histogram_of_the_sum() {
+        let (a, b) = (fine(&[3, 3, 70_000, 1_234_567]), fine(&[0, 70_100, 9_999_999, 9_999_999]));
+        let mut sum = CoarseHistogram::from(&a);
+        sum.add(&CoarseHistogram::from(&b));
+        let mut both = a;
+        both.add(&b);
+        assert_eq!(sum, CoarseHistogram::from(&both));
+    }
+
+    #[test]
+    fn percentiles_are_within_one_percent() {
+        let values: Vec<u64> = (1..=1_000).map(|value| value * value).collect();
+        let coarse = CoarseHistogram::from(&fine(&values));
+        for (percentile, exact) in [(50.0, 250_000), (90.0, 810_000), (99.0, 980_100)] {
+            let shown = coarse.percentile_us(percentile).unwrap();
+            assert!(shown >= exact && shown - exact <= exact / 100, "{shown} for {exact}");
+        }
+        assert_eq!(coarse.percentile_us(100.0), Some(1_000_000));
+        assert_eq!(CoarseHistogram::default().percentile_us(50.0), None);
+    }
+}

@@ -176,7 +176,7 @@ impl Threshold {
 
     /// Whether the condition holds on what was measured so far.
     pub fn evaluate(&self, view: &View<'_>) -> Evaluation {
-        let (observed, samples) = match self.measured(view) {
+        let (observed, samples) = match self.sample(view) {
             Sample::Trend(trend) => (self.of_trend(&trend), trend.count()),
             Sample::Share(share) => (share_of(share), share.total()),
             Sample::Counter(Some(count)) => (self.of_counter(count, view.elapsed), count),
@@ -228,7 +228,7 @@ impl Threshold {
     }
 
     /// The part of the metric that the tags select.
-    fn measured(&self, view: &View<'_>) -> Sample {
+    pub fn sample(&self, view: &View<'_>) -> Sample {
         let totals = view.totals;
         match self.metric.as_str() {
             "http_req_duration" => self.timing(totals, |timing| &timing.http_req_duration),
@@ -376,10 +376,15 @@ impl Threshold {
 }
 
 /// What a threshold's metric and tags select.
-enum Sample {
+#[derive(Clone, Debug, PartialEq)]
+pub enum Sample {
+    /// Times in µs, or values times 1000.
     Trend(Histogram<u64>),
+    /// How often something held.
     Share(Share),
+    /// A sum; none when the tags select nothing.
     Counter(Option<u64>),
+    /// A gauge's value.
     Value(Option<f64>),
 }
 
@@ -403,3 +408,6 @@ fn share_of(share: Share) -> Option<f64> {
 fn ms(value_us: u64) -> f64 {
     value_us as f64 / 1000.0
 }
+
+#[cfg(test)]
+mod tests;

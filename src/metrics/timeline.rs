@@ -222,3 +222,62 @@ impl WorkerTimeline {
         self.cpu_us = self.cpu_us.chunks(2).map(sum).collect();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(second: u64, requests: u64) -> Row {
+        Row { second, requests, bots_active: second, ..Row::default() }
+    }
+
+    #[test]
+    fn seconds_without_a_report_are_empty_rows() {
+        let mut timeline = Timeline::default();
+        timeline.add_second(&row(3, 7));
+        let seconds: Vec<_> = timeline.rows.iter().map(|row| (row.second, row.requests)).collect();
+        assert_eq!(seconds, [(0, 0), (1, 0), (2, 0), (3, 7)]);
+    }
+
+    #[test]
+    fn a_late_report_is_added_to_its_second() {
+        let mut timeline = Timeline::default();
+        timeline.add_second(&row(0, 1));
+        timeline.add_second(&row(1, 1));
+        timeline.add_second(&row(0, 5));
+        assert_eq!(timeline.rows[0].requests, 6);
+    }
+
+    #[test]
+    fn a_long_run_keeps_its_sums_in_fewer_rows() {
+        let seconds = ROWS_MAX as u64 * 2 + 1;
+        let mut timeline = Timeline::default();
+        let mut worker = WorkerTimeline::new();
+        for second in 0..seconds {
+            timeline.add_second(&row(second, 1));
+            let sample = WorkerSecond { requests: 1, lag_us_max: second, ..Default::default() };
+            worker.add_second(second, sample);
+        }
+        assert_eq!(timeline.seconds_per_row, 4);
+        assert_eq!(timeline.rows.len() as u64, seconds.div_ceil(4));
+        assert_eq!(timeline.rows.iter().map(|row| row.requests).sum::<u64>(), seconds);
+        assert_eq!((timeline.rows[1].second, timeline.rows[1].bots_active), (4, 7));
+        assert_eq!(worker.seconds_per_row, 4);
+        assert_eq!(worker.requests.iter().sum::<u64>(), seconds);
+        assert_eq!(worker.lag_us_max[1], 7);
+    }
+
+    #[test]
+    fn timelines_of_different_steps_add_at_the_longer_one() {
+        let mut long = Timeline::default();
+        (0..=ROWS_MAX as u64).for_each(|second| long.add_second(&row(second, 1)));
+        let mut short = Timeline::default();
+        (0..3).for_each(|second| short.add_second(&row(second, 10)));
+        let (mut one, mut other) = (short.clone(), long.clone());
+        one.add(&long);
+        other.add(&short);
+        assert_eq!(one, other);
+        assert_eq!(one.seconds_per_row, 2);
+        assert_eq!((one.rows[0].requests, one.rows[1].requests, one.rows[2].requests), (22, 12, 2));
+    }
+}

@@ -6,8 +6,11 @@
 use std::collections::BTreeMap;
 
 use super::run_json::Report;
-use crate::metrics::threshold::Outcome;
-use crate::metrics::{Contains, Histogram, Kind, Share, Timing, built_in, sum};
+use crate::metrics::threshold::{Outcome, Sample};
+use crate::metrics::{Contains, Histogram, Share, Threshold, Timing, built_in, sum};
+
+/// The part of a metric that k6 always lists.
+const EXPECTED_DURATION: &str = "http_req_duration{expected_response:true}";
 
 /// One metric, or the part of one that tags select.
 #[derive(Clone, Debug)]
@@ -54,9 +57,34 @@ pub(super) fn k6_metrics(report: &Report) -> Vec<K6Metric> {
     let mut metrics = requests(report);
     metrics.extend(execution(report));
     metrics.extend(custom(report));
+    metrics.extend(parts(report));
     metrics.retain(|metric| !metric.value.is_empty());
     metrics.sort_by(|a, b| a.name.cmp(&b.name));
     metrics
+}
+
+/// The parts of metrics that thresholds speak of, as k6 lists them.
+fn parts(report: &Report) -> Vec<K6Metric> {
+    let view = report.view();
+    let mut parts: BTreeMap<&str, K6Metric> = BTreeMap::new();
+    for threshold in report.thresholds.iter().filter(|threshold| threshold.metric.contains('{')) {
+        let Ok(parsed) = Threshold::parse(&threshold.metric, &threshold.expression) else {
+            continue;
+        };
+        let value = match parsed.sample(&view) {
+            Sample::Trend(trend) => Value::Trend(trend),
+            Sample::Share(share) => Value::Rate(share),
+            Sample::Counter(Some(count)) => Value::Counter(count),
+            Sample::Counter(None) | Sample::Value(_) => continue,
+        };
+        let contains =
+            built_in(parsed.metric()).map_or(Contains::Default, |metric| metric.contains);
+        let name = threshold.metric.clone();
+        if name != EXPECTED_DURATION {
+            parts.insert(&threshold.metric, K6Metric { name, contains, value });
+        }
+    }
+    parts.into_values().collect()
 }
 
 fn of_table(name: &'static str, value: Value) -> K6Metric {
@@ -87,7 +115,7 @@ fn requests(report: &Report) -> Vec<K6Metric> {
         of_table("data_received", Value::Counter(all.bytes_received)),
     ];
     metrics.push(K6Metric {
-        name: "http_req_duration{expected_response:true}".to_owned(),
+        name: EXPECTED_DURATION.to_owned(),
         contains: Contains::Time,
         value: expected(|timing| &timing.http_req_duration),
     });

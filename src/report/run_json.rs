@@ -298,18 +298,24 @@ impl Report {
     /// Computes what follows from the sums.
     fn derive(&mut self) {
         self.summary = Summary::of(&self.totals, self.duration_us);
+        let mut thresholds = std::mem::take(&mut self.thresholds);
+        for threshold in &mut thresholds {
+            threshold.evaluate(&self.view());
+        }
+        self.thresholds = thresholds;
+        self.warnings = judge::warnings(self);
+        self.verdict = Verdict::of(&self.warnings);
+    }
+
+    /// What thresholds look at.
+    pub(super) fn view(&self) -> View<'_> {
         let last = self.timeline.rows.last();
-        let view = View {
+        View {
             totals: &self.totals,
             elapsed: Duration::from_micros(self.duration_us),
             bots_active: last.map(|row| row.bots_active),
             bots_allocated: last.map(|row| row.bots_allocated),
-        };
-        for threshold in &mut self.thresholds {
-            threshold.evaluate(&view);
         }
-        self.warnings = judge::warnings(self);
-        self.verdict = Verdict::of(&self.warnings);
     }
 
     /// Whether a threshold counts as failed.

@@ -12,10 +12,10 @@ const PERCENTILES: [(&str, f64); 5] =
     [("p50", 50.0), ("p90", 90.0), ("p99", 99.0), ("p99.9", 99.9), ("max", 100.0)];
 /// The longest time that is not cut is 8 columns (148.21ms).
 const TIME_COLUMNS: usize = 9;
-/// Labels, a count and a share before the times of a table: with these, a line has 79 columns.
-const LABEL_COLUMNS: usize = 15;
-const COUNT_COLUMNS: usize = 10;
-const SHARE_COLUMNS: usize = 9;
+/// Label, count and share before the times: with the indent of 4, a line has 79 columns.
+const LABEL_COLUMNS: usize = 13;
+const COUNT_COLUMNS: usize = 9;
+const SHARE_COLUMNS: usize = 8;
 /// Failures, requests and actions that are listed; the rest is counted.
 const ROWS_MAX: usize = 20;
 /// Workers that are listed: those with the greatest lag.
@@ -207,8 +207,10 @@ fn task(out: &mut String, report: &Report, task: &Task, options: &Options) {
     let pinned = if task.pinned { "pinned" } else { "not pinned" };
     let name =
         if report.tasks.len() > 1 { format!("task {}", task.index) } else { "task".to_owned() };
+    let of_workers =
+        if workers == 1 { "1 worker".to_owned() } else { format!("{workers} workers") };
     let machine = format!(
-        "{}, {} CPUs, {workers} workers ({pinned}), kernel {}",
+        "{}, {} CPUs, {of_workers} ({pinned}), kernel {}",
         task.host,
         number(task.cpus, 2),
         task.kernel

@@ -1,0 +1,91 @@
+//! Measurements add up: in any order, over any split, to the same bytes.
+
+mod fixture;
+
+use fixture::{Random, events, facts, measure, seeds, thresholds};
+use tallyho::metrics::{Measured, Totals};
+use tallyho::report::Report;
+
+fn bytes(totals: &Totals) -> String {
+    serde_json::to_string(totals).unwrap()
+}
+
+/// Measurements of the same events by `tasks` processes, each event by one of them.
+fn split(seed: u64, tasks: usize, bots: u64) -> Vec<Measured> {
+    let mut random = Random(seed ^ 0x5917);
+    let events = events(seed, 150);
+    measure(&events, tasks, bots, || usize::try_from(random.below(tasks as u64)).unwrap())
+}
+
+#[test]
+fn totals_added_in_any_order_and_grouping_are_the_same_bytes() {
+    for seed in seeds() {
+        let mut parts: Vec<Totals> =
+            split(seed, 7, 1).into_iter().map(|part| part.totals).collect();
+        let mut in_order = Totals::default();
+        parts.iter().for_each(|part| in_order.add(part));
+        let expected = bytes(&in_order);
+        let mut random = Random(seed);
+        random.shuffle(&mut parts);
+        // Pairs are added until one is left: another grouping for every seed.
+        while parts.len() > 1 {
+            let part = parts.remove(usize::try_from(random.below(parts.len() as u64)).unwrap());
+            let index = usize::try_from(random.below(parts.len() as u64)).unwrap();
+            parts[index].add(&part);
+        }
+        assert_eq!(bytes(&parts[0]), expected, "rerun with SEED={seed}");
+    }
+}
+
+#[test]
+fn a_run_split_over_40_tasks_merges_to_the_bytes_of_the_whole() {
+    for seed in seeds().take(3) {
+        let whole = measure(&events(seed, 150), 1, 40, || 0).remove(0);
+        let whole = Report::new(facts(0), whole, &thresholds());
+        let mut parts: Vec<Report> = split(seed, 40, 1)
+            .into_iter()
+            .zip(0..)
+            .map(|(part, task)| Report::new(facts(task), part, &thresholds()))
+            .map(|report| Report::from_json(&report.to_json()).unwrap())
+            .collect();
+        Random(seed).shuffle(&mut parts);
+        let merged = Report::merge(parts).unwrap();
+        assert_eq!(bytes(&merged.totals), bytes(&whole.totals), "rerun with SEED={seed}");
+        assert_eq!(merged.summary, whole.summary, "rerun with SEED={seed}");
+        assert_eq!(merged.timeline, whole.timeline, "rerun with SEED={seed}");
+        assert_eq!(merged.thresholds, whole.thresholds, "rerun with SEED={seed}");
+        assert_eq!(merged.tasks.len(), 40);
+        assert_eq!(merged.workers.len(), 40);
+    }
+}
+
+#[test]
+fn merging_reports_in_any_order_is_the_same_report() {
+    for seed in seeds().take(5) {
+        let parts: Vec<Report> = split(seed, 5, 2)
+            .into_iter()
+            .zip(0..)
+            .map(|(part, task)| Report::new(facts(task), part, &thresholds()))
+            .collect();
+        let expected = Report::merge(parts.clone()).unwrap().to_json();
+        let mut shuffled = parts;
+        Random(seed).shuffle(&mut shuffled);
+        assert_eq!(Report::merge(shuffled).unwrap().to_json(), expected, "rerun with SEED={seed}");
+    }
+}
+
+#[test]
+fn reports_that_were_merged_in_two_steps_are_those_merged_in_one() {
+    let parts: Vec<Report> = split(3, 6, 2)
+        .into_iter()
+        .zip(0..)
+        .map(|(part, task)| Report::new(facts(task), part, &thresholds()))
+        .collect();
+    let at_once = Report::merge(parts.clone()).unwrap();
+    let (left, right) = parts.split_at(2);
+    let in_steps = Report::merge(vec![
+        Report::merge(right.to_vec()).unwrap(),
+        Report::merge(left.to_vec()).unwrap(),
+    ]);
+    assert_eq!(in_steps.unwrap(), at_once);
+}
