@@ -40,6 +40,7 @@ pub struct Measured {
 
 /// What one worker did.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct WorkerMeasured {
     /// Requests that ended.

@@ -21,6 +21,7 @@ const DIGITS_COARSE: u8 = 2;
 
 /// What a histogram looks like in `run.json`. Percentiles are null when there are too few samples.
 #[derive(Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Shape {
     count: u64,
     #[serde(default)]
@@ -158,3 +159,27 @@ impl<'de> Deserialize<'de> for CoarseHistogram {
         Ok(Self::from_counts(shape.figures(), counts.into_iter()))
     }
 }
+
+/// The schema of both kinds of histogram is that of their shape.
+#[cfg(test)]
+macro_rules! schema_of_shape {
+    ($name:literal, [$($generics:tt)*] $type:ty) => {
+        impl $($generics)* schemars::JsonSchema for $type {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                $name.into()
+            }
+
+            fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                Shape::json_schema(generator)
+            }
+        }
+    };
+}
+
+#[cfg(test)]
+use schemars::JsonSchema as _;
+
+#[cfg(test)]
+schema_of_shape!("Histogram", [<C: Count>] Histogram<C>);
+#[cfg(test)]
+schema_of_shape!("CoarseHistogram", [] CoarseHistogram);

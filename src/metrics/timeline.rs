@@ -15,6 +15,7 @@ pub const ROWS_MAX: usize = 3600;
 
 /// One second of the run, or the few seconds of a coarser timeline.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Row {
     /// The first second of the row, counted from the start of the run.
@@ -53,6 +54,7 @@ pub struct Row {
 
 /// The rows of a run from its first second, without gaps.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Timeline {
     /// How many seconds one row stands for: a power of two.
     pub seconds_per_row: u64,
@@ -62,6 +64,7 @@ pub struct Timeline {
 
 /// What one worker did, row by row of the timeline.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct WorkerTimeline {
     /// How many seconds one entry stands for.

@@ -15,6 +15,8 @@ pub mod k6_summary;
 pub mod markdown;
 mod rfc3339;
 mod run_json;
+#[cfg(test)]
+mod schema;
 mod summary;
 pub mod text;
 mod units;

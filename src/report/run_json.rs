@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::judge::{self, State, Verdict};
 use super::summary::Summary;
-use super::warning::Warning;
+use super::warning::{Severity, Warning};
 use crate::metrics::threshold::Outcome;
 use crate::metrics::{Measured, Threshold, Timeline, Totals, View, WorkerMeasured};
 
@@ -24,8 +24,9 @@ const SCHEMA_MAJOR: u32 = 1;
 
 /// Everything that is known of a run after its end.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Report {
-    /// [`SCHEMA`].
+    /// Which schema this is: `tallyho.run.v1`.
     pub schema: String,
     /// Which run it is.
     pub run: Run,
@@ -43,6 +44,7 @@ pub struct Report {
     pub verdict: Verdict,
     /// What whoever reads the numbers must know.
     #[serde(default, serialize_with = "warnings_with_words", skip_deserializing)]
+    #[cfg_attr(test, schemars(with = "Vec<WithWords<'static>>"))]
     pub warnings: Vec<Warning>,
     /// The conditions on the metrics, and whether they hold.
     #[serde(default)]
@@ -65,6 +67,7 @@ pub struct Report {
 
 /// Which run a report is of.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Run {
     /// The run's id; the same for all tasks of a test.
@@ -111,6 +114,7 @@ fn quoted(word: &str) -> String {
 
 /// One process of the run, on one machine or in one container.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Task {
     /// Its number among the tasks of the test.
@@ -139,6 +143,7 @@ pub struct Task {
 
 /// How a process fared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct TaskHealth {
     /// CPU time of the whole process, µs.
@@ -157,6 +162,7 @@ pub struct TaskHealth {
 
 /// One worker of one task.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Worker {
     /// Its task.
@@ -176,6 +182,7 @@ impl Worker {
 
 /// A threshold and its outcome.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ThresholdReport {
     /// The metric with its tags.
     pub metric: String,
@@ -424,18 +431,25 @@ impl ThresholdReport {
     }
 }
 
-/// Warnings with the sentences that people read, beside the evidence.
+/// A warning as it is written: the sentences that people read beside the evidence.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct WithWords<'a> {
+    /// How much it takes from the result's worth.
+    severity: Severity,
+    /// What was seen.
+    message: String,
+    /// What to do about it.
+    advice: &'static str,
+    /// The same as data.
+    evidence: &'a Warning,
+}
+
+/// Warnings are written with their sentences, and computed again on reading.
 fn warnings_with_words<S: serde::Serializer>(
     warnings: &[Warning],
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    #[derive(Serialize)]
-    struct WithWords<'a> {
-        severity: super::warning::Severity,
-        message: String,
-        advice: &'static str,
-        evidence: &'a Warning,
-    }
     serializer.collect_seq(warnings.iter().map(|warning| WithWords {
         severity: warning.severity(),
         message: warning.to_string(),

@@ -11,6 +11,7 @@ use super::units::{clock, duration_us, share_percent};
 
 /// How much a warning takes from the worth of the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// Worth knowing; the numbers stand.
@@ -24,6 +25,7 @@ pub enum Severity {
 /// Something about a run that whoever reads its numbers must know. Times are µs or whole seconds
 /// since its start, as the names say.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Warning {
     /// No request was made.
