@@ -1,5 +1,7 @@
 //! Measurements add up: in any order, over any split, to the same bytes.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 mod fixture;
 
 use fixture::{Random, events, facts, measure, seeds, thresholds};

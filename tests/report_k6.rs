@@ -1,6 +1,8 @@
 //! What k6 users rely on: the layout of k6's text for the example of its documentation, and the
 //! shape of the summary export.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 mod fixture;
 
 use std::time::Duration;

@@ -1,6 +1,8 @@
 //! A produced `run.json` is valid by the published schema, and the schema is closed enough to
 //! notice what it does not describe.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 mod fixture;
 
 use serde_json::{Map, Value, json};

@@ -177,9 +177,6 @@ macro_rules! schema_of_shape {
 }
 
 #[cfg(test)]
-use schemars::JsonSchema as _;
-
-#[cfg(test)]
 schema_of_shape!("Histogram", [<C: Count>] Histogram<C>);
 #[cfg(test)]
 schema_of_shape!("CoarseHistogram", [] CoarseHistogram);

@@ -299,7 +299,7 @@ mod tests {
                 .wrapping_mul(6_364_136_223_846_793_005)
                 .wrapping_add(1_442_695_040_888_963_407);
             let octave = state >> 59;
-            (state >> 20) % VALUE_US_MAX >> octave
+            ((state >> 20) % VALUE_US_MAX) >> octave
         })
         .take(5_000)
     }

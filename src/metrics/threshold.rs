@@ -258,7 +258,7 @@ impl Threshold {
             "dropped_iterations" => self.iteration_count(totals, |scenario| scenario.dropped),
             "iteration_duration" => {
                 let scenarios = self.scenarios(totals);
-                Sample::Trend(sum(scenarios.map(|scenario| &scenario.iteration_duration)))
+                Sample::sum(scenarios.map(|scenario| &scenario.iteration_duration))
             }
             "action_duration" => {
                 let is_meant = |name: &str, wanted: &str| {
@@ -270,7 +270,7 @@ impl Threshold {
                         _ => true,
                     })
                 });
-                Sample::Trend(sum(actions.map(|(_, duration)| duration)))
+                Sample::sum(actions.map(|(_, duration)| duration))
             }
             "checks" => {
                 let mut share = Share::default();
@@ -301,7 +301,7 @@ impl Threshold {
             Method::Value => Sample::Value(totals.gauges.get(name).map(|gauge| gauge.value)),
             _ => {
                 let trend = totals.trends.get(name).or_else(|| totals.times.get(name));
-                Sample::Trend(trend.cloned().unwrap_or_default())
+                trend.map_or_else(|| Sample::sum([]), Sample::trend)
             }
         }
     }
@@ -342,11 +342,11 @@ impl Threshold {
                 .into_iter()
                 .filter(move |(is_expected, _)| expected.is_none_or(|e| e == *is_expected))
         });
-        Sample::Trend(sum(parts.map(|(_, timing)| of(timing))))
+        Sample::sum(parts.map(|(_, timing)| of(timing)))
     }
 
     fn part(&self, totals: &Totals, of: fn(&Series<u64>) -> &Histogram<u64>) -> Sample {
-        Sample::Trend(sum(self.series(totals).map(of)))
+        Sample::sum(self.series(totals).map(of))
     }
 
     /// A sum over the selected requests. Without tags, none is zero; with tags that select nothing,
@@ -380,7 +380,7 @@ impl Threshold {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Sample {
     /// Times in µs, or values times 1000.
-    Trend(Histogram<u64>),
+    Trend(Box<Histogram<u64>>),
     /// How often something held.
     Share(Share),
     /// A sum; none when the tags select nothing.
@@ -391,7 +391,11 @@ pub enum Sample {
 
 impl Sample {
     fn trend(histogram: &Histogram<u64>) -> Self {
-        Self::Trend(histogram.clone())
+        Self::Trend(Box::new(histogram.clone()))
+    }
+
+    fn sum<'a>(parts: impl IntoIterator<Item = &'a Histogram<u64>>) -> Self {
+        Self::Trend(Box::new(sum(parts)))
     }
 
     #[expect(clippy::cast_precision_loss, reason = "numbers of bots")]

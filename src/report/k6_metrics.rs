@@ -27,10 +27,14 @@ pub(super) enum Value {
     Counter(u64),
     Gauge { value: f64, min: f64, max: f64 },
     Rate(Share),
-    Trend(Histogram<u64>),
+    Trend(Box<Histogram<u64>>),
 }
 
 impl Value {
+    fn trend(histogram: &Histogram<u64>) -> Self {
+        Self::Trend(Box::new(histogram.clone()))
+    }
+
     fn is_empty(&self) -> bool {
         match self {
             Self::Counter(count) => *count == 0,
@@ -97,20 +101,20 @@ fn requests(report: &Report) -> Vec<K6Metric> {
     let all = totals.all_requests();
     let failed = Share { passes: all.failed, fails: all.count() - all.failed };
     let expected = |of: fn(&Timing<u64>) -> &Histogram<u64>| {
-        Value::Trend(sum(totals.requests().map(|(_, _, series)| of(&series.expected))))
+        Value::trend(&sum(totals.requests().map(|(_, _, series)| of(&series.expected))))
     };
     let mut metrics = vec![
         of_table("http_reqs", Value::Counter(all.count())),
         of_table("http_req_failed", Value::Rate(failed)),
-        of_table("http_req_duration", Value::Trend(report.summary.http_req_duration.clone())),
-        of_table("response_time", Value::Trend(report.summary.response_time.clone())),
-        of_table("http_req_blocked", Value::Trend(totals.http_req_blocked.clone())),
-        of_table("http_req_connecting", Value::Trend(totals.http_req_connecting.clone())),
-        of_table("http_req_tls_handshaking", Value::Trend(totals.http_req_tls_handshaking.clone())),
-        of_table("http_req_sending", Value::Trend(all.http_req_sending)),
-        of_table("http_req_waiting", Value::Trend(all.http_req_waiting)),
-        of_table("http_req_receiving", Value::Trend(all.http_req_receiving)),
-        of_table("schedule_lag", Value::Trend(totals.schedule_lag.clone())),
+        of_table("http_req_duration", Value::trend(&report.summary.http_req_duration)),
+        of_table("response_time", Value::trend(&report.summary.response_time)),
+        of_table("http_req_blocked", Value::trend(&totals.http_req_blocked)),
+        of_table("http_req_connecting", Value::trend(&totals.http_req_connecting)),
+        of_table("http_req_tls_handshaking", Value::trend(&totals.http_req_tls_handshaking)),
+        of_table("http_req_sending", Value::trend(&all.http_req_sending)),
+        of_table("http_req_waiting", Value::trend(&all.http_req_waiting)),
+        of_table("http_req_receiving", Value::trend(&all.http_req_receiving)),
+        of_table("schedule_lag", Value::trend(&totals.schedule_lag)),
         of_table("data_sent", Value::Counter(all.bytes_sent)),
         of_table("data_received", Value::Counter(all.bytes_received)),
     ];
@@ -128,9 +132,9 @@ fn execution(report: &Report) -> Vec<K6Metric> {
     let mut metrics = vec![
         of_table("iterations", Value::Counter(iterations.completed)),
         of_table("dropped_iterations", Value::Counter(iterations.dropped)),
-        of_table("iteration_duration", Value::Trend(iterations.iteration_duration)),
+        of_table("iteration_duration", Value::trend(&iterations.iteration_duration)),
         of_table("checks", Value::Rate(totals.all_checks())),
-        of_table("action_duration", Value::Trend(sum(totals.actions.values()))),
+        of_table("action_duration", Value::trend(&sum(totals.actions.values()))),
     ];
     let rows = &report.timeline.rows;
     if let Some(gauge) = gauge(rows.iter().map(|row| row.bots_active)) {
@@ -159,12 +163,11 @@ fn custom(report: &Report) -> Vec<K6Metric> {
     metrics.extend(totals.gauges.iter().map(|(name, gauge)| {
         plain(name, Value::Gauge { value: gauge.value, min: gauge.min, max: gauge.max })
     }));
-    metrics
-        .extend(totals.trends.iter().map(|(name, trend)| plain(name, Value::Trend(trend.clone()))));
+    metrics.extend(totals.trends.iter().map(|(name, trend)| plain(name, Value::trend(trend))));
     metrics.extend(totals.times.iter().map(|(name, time)| K6Metric {
         name: name.clone(),
         contains: Contains::Time,
-        value: Value::Trend(time.clone()),
+        value: Value::trend(time),
     }));
     metrics
 }
