@@ -453,7 +453,9 @@ mod tests {
         let mut recorder = Recorder::new();
         let scenario = recorder.scenario("default");
         let series = recorder.series(scenario, &Name::Static("GET /"));
-        (0..9).for_each(|_| drop(recorder.exchange(series, &ANSWERED)));
+        for _ in 0..9 {
+            recorder.exchange(series, &ANSWERED);
+        }
         let opened = Exchange { blocked_us: 70, connecting_us: 50, ..ANSWERED };
         recorder.exchange(series, &opened);
         let totals = totals(&mut recorder);
