@@ -1,6 +1,7 @@
 //! The metrics of one worker: everything that happens there is counted here, without allocating.
 //!
-//! A request costs six histogram records and some additions (see `benches/`). Values that are zero
+//! A request costs six histogram records and some additions: 45 ns with one name, 65 ns with 40
+//! names in turn (release build, 2026 server core). Values that are zero
 //! on an open connection (blocked, connecting, TLS) are not recorded one by one: their zeros are
 //! the requests that are missing, added when the interval is handed over. Names become indices of
 //! rows; all tables have a bound. Knows no clock: instants come in.
@@ -15,9 +16,9 @@ use super::series::{Example, Exchange, FailureKind, Series};
 use super::snapshot::{Iterations, Row, SeriesRow, Snapshot};
 use super::table;
 
-/// Request names per scenario and worker. 1000 names with five pages per histogram are about
-/// 140 MB per worker: far more names than that is a bot that puts ids into them.
-pub const REQUEST_NAMES_MAX: u32 = 1000;
+/// Request names per scenario and worker: more is a bot that puts ids into them. 500 names of five
+/// histograms of five pages (4 KiB) in two snapshots are 100 MB, if all of them are really used.
+pub const REQUEST_NAMES_MAX: u32 = 500;
 /// Checks and custom metrics, each kind.
 pub const OTHER_NAMES_MAX: u32 = 1000;
 /// Sets of actions: screens of a client, rarely more than 30.

@@ -12,9 +12,12 @@ use serde::{Deserialize, Serialize};
 
 use super::judge::{self, State, Verdict};
 use super::summary::Summary;
+use super::units::{TimeUnit, duration_in, number, share_percent};
 use super::warning::{Severity, Warning};
-use crate::metrics::threshold::Outcome;
-use crate::metrics::{Measured, Threshold, Timeline, Totals, View, WorkerMeasured};
+use crate::metrics::threshold::{Outcome, Sample};
+use crate::metrics::{
+    Contains, Measured, Threshold, Timeline, Totals, View, WorkerMeasured, built_in,
+};
 
 /// The schema of the reports that this version writes.
 pub const SCHEMA: &str = "tallyho.run.v1";
@@ -424,11 +427,37 @@ impl ThresholdReport {
         self.failed = threshold.is_failed_by(evaluation.outcome);
     }
 
+    /// The aggregation and what it gave, in the unit of the metric; none without data.
+    pub(super) fn seen(&self, report: &Report, unit: TimeUnit) -> Option<(String, String)> {
+        let observed = self.observed?;
+        let threshold = Threshold::parse(&self.metric, &self.expression).ok()?;
+        let method = threshold.method();
+        let contains = built_in(threshold.metric()).map(|metric| metric.contains);
+        let text = match threshold.sample(&report.view()) {
+            Sample::Trend(_) if contains == Some(Contains::Time) => {
+                duration_in(scaled(observed, 1e6), unit)
+            }
+            Sample::Share(_) => share_percent(scaled(observed, 1e6), 1_000_000),
+            Sample::Counter(_) if method == "rate" => format!("{}/s", number(observed, 6)),
+            _ => number(observed, 6),
+        };
+        Some((method, text))
+    }
+
     /// The percentile it asks for, if it asks for one.
     pub(super) fn percentile(&self) -> Option<f64> {
         let threshold = Threshold::parse(&self.metric, &self.expression).ok()?;
         threshold.method().strip_prefix("p(")?.strip_suffix(')')?.parse().ok()
     }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a time below an hour or a share, neither negative"
+)]
+fn scaled(value: f64, factor: f64) -> u64 {
+    (value * factor).round() as u64
 }
 
 /// A warning as it is written: the sentences that people read beside the evidence.
