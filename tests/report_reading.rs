@@ -54,6 +54,28 @@ fn a_histogram_whose_count_does_not_fit_its_values_is_refused() {
 }
 
 #[test]
+fn numbers_that_cannot_be_are_refused_before_anything_is_added() {
+    let refused = |pointer: &str, value: serde_json::Value| {
+        let mut json: serde_json::Value = serde_json::from_str(&report().to_json()).unwrap();
+        *json.pointer_mut(pointer).unwrap() = value;
+        Report::from_json(&json.to_string()).unwrap_err().to_string()
+    };
+    assert_eq!(
+        refused("/timeline/rows/3/due", u64::MAX.into()),
+        "this report says what cannot be: /timeline/rows/3/due is 18446744073709551615"
+    );
+    let items = "/totals/scenarios/browse/requests/GET ~1items";
+    assert_eq!(
+        refused(&format!("{items}/failed"), 1_000_000.into()),
+        "this report says what cannot be: 1000000 of 1830 requests GET /items failed"
+    );
+    let error = refused(&format!("{items}/statuses/200"), 99_999.into());
+    assert!(error.contains("responses to 1830 requests GET /items"), "{error}");
+    assert!(refused("/timeline/seconds_per_row", 0.into()).contains("seconds_per_row is 0"));
+    assert!(refused("/timeline/seconds_per_row", 3.into()).contains("seconds_per_row is 3"));
+}
+
+#[test]
 fn reports_of_different_runs_do_not_merge() {
     let of_run = |run_id: &str, index| {
         let mut facts = facts(index);

@@ -67,12 +67,10 @@ struct OpenSecond {
 impl Collector {
     /// A collector for this many workers, numbered from 0.
     pub fn new(workers: usize) -> Self {
-        let worker =
-            || WorkerMeasured { timeline: WorkerTimeline::new(), ..WorkerMeasured::default() };
         Self {
             totals: Totals::default(),
             timeline: Timeline::default(),
-            workers: std::iter::repeat_with(worker).take(workers).collect(),
+            workers: vec![WorkerMeasured::default(); workers],
             open: BTreeMap::new(),
             latest: None,
         }

@@ -121,7 +121,7 @@ fn counts_of(base64: &str, digits: u8) -> Result<Vec<(u64, u64)>, String> {
 
 fn read(shape: &Shape, digits: u8) -> Result<Vec<(u64, u64)>, String> {
     let counts = shape.hdr.as_deref().map_or(Ok(Vec::new()), |hdr| counts_of(hdr, digits))?;
-    let total: u64 = counts.iter().map(|(_, count)| count).sum();
+    let total = counts.iter().fold(0_u64, |total, (_, count)| total.saturating_add(*count));
     if total != shape.count {
         return Err(format!("count is {}, but hdr holds {total} values", shape.count));
     }

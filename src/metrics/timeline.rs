@@ -55,6 +55,7 @@ pub struct Row {
 /// The rows of a run from its first second, without gaps.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(default)]
 pub struct Timeline {
     /// How many seconds one row stands for: a power of two.
     pub seconds_per_row: u64,
@@ -63,7 +64,7 @@ pub struct Timeline {
 }
 
 /// What one worker did, row by row of the timeline.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct WorkerTimeline {
@@ -182,11 +183,14 @@ impl Timeline {
     }
 }
 
-impl WorkerTimeline {
-    pub(super) fn new() -> Self {
-        Self { seconds_per_row: 1, ..Self::default() }
+impl Default for WorkerTimeline {
+    fn default() -> Self {
+        let (requests, late, lag_us_max, cpu_us) = (vec![], vec![], vec![], vec![]);
+        Self { seconds_per_row: 1, requests, late, lag_us_max, cpu_us }
     }
+}
 
+impl WorkerTimeline {
     pub(super) fn add_second(&mut self, second: u64, sample: WorkerSecond) {
         let position = loop {
             let position = usize::try_from(second / self.seconds_per_row).unwrap_or(usize::MAX);
@@ -255,7 +259,7 @@ mod tests {
     fn a_long_run_keeps_its_sums_in_fewer_rows() {
         let seconds = ROWS_MAX as u64 * 2 + 1;
         let mut timeline = Timeline::default();
-        let mut worker = WorkerTimeline::new();
+        let mut worker = WorkerTimeline::default();
         for second in 0..seconds {
             timeline.add_second(&row(second, 1));
             let sample = WorkerSecond { requests: 1, lag_us_max: second, ..Default::default() };

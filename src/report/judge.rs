@@ -151,7 +151,7 @@ fn generator_limit(report: &Report) -> Option<Warning> {
 fn worst_worker(report: &Report, from_second: u64, to_second: u64) -> String {
     let late_of = |worker: &super::Worker| {
         let timeline = &worker.measured.timeline;
-        let step = timeline.seconds_per_row.max(1);
+        let step = timeline.seconds_per_row;
         let rows = timeline.late.iter().enumerate();
         let inside = |index: usize| {
             let second = index as u64 * step;

@@ -7,6 +7,7 @@
 //! is derived (percentiles, thresholds, warnings, the verdict) is computed again from the sums.
 //! Imports `metrics` only. Reads no clock, file or environment: those facts come in.
 
+mod check;
 pub mod hgrm;
 mod judge;
 pub mod junit;

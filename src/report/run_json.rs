@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::check;
 use super::judge::{self, State, Verdict};
 use super::summary::Summary;
 use super::units::{TimeUnit, duration_in, number, share_percent};
@@ -234,6 +235,8 @@ pub enum ReadError {
     Newer(String),
     /// It is broken.
     Json(serde_json::Error),
+    /// It says what cannot be.
+    Impossible(String),
     /// Reports to be merged are of different runs.
     Different {
         /// What differs.
@@ -262,6 +265,7 @@ impl fmt::Display for ReadError {
                  {SCHEMA}): read it with that version"
             ),
             Self::Json(error) => write!(f, "this report cannot be read: {error}"),
+            Self::Impossible(what) => write!(f, "this report says what cannot be: {what}"),
             Self::Different { what, first, other } => write!(
                 f,
                 "these reports are not of one test: {what} is {first} in one and {other} in another"
@@ -353,6 +357,7 @@ impl Report {
             Some(_) => {}
         }
         let mut report: Self = serde_json::from_str(json).map_err(ReadError::Json)?;
+        check::check(json, &report).map_err(ReadError::Impossible)?;
         report.derive();
         Ok(report)
     }
@@ -366,6 +371,7 @@ impl Report {
         for report in reports {
             merged.add(report)?;
         }
+        merged.tasks.sort_by_key(|task| task.index);
         merged.workers.sort_by_key(Worker::key);
         let rows = merged.timeline.seconds_per_row;
         for worker in &mut merged.workers {
@@ -393,7 +399,9 @@ impl Report {
         self.ended_at = self.ended_at.clone().max(other.ended_at);
         self.duration_us = self.duration_us.max(other.duration_us);
         self.run.tasks_expected = self.run.tasks_expected.max(other.run.tasks_expected);
-        self.run.stopped_by = self.run.stopped_by.take().or(other.run.stopped_by);
+        // The lesser text, so that the order of merging does not matter.
+        let reasons = [self.run.stopped_by.take(), other.run.stopped_by];
+        self.run.stopped_by = reasons.into_iter().flatten().min();
         self.totals.add(&other.totals);
         self.timeline.add(&other.timeline);
         self.tasks.extend(other.tasks);
