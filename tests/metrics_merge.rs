@@ -4,9 +4,10 @@
 
 mod fixture;
 
-use fixture::{Random, events, facts, measure, seeds, thresholds};
-use tallyho::metrics::{Measured, Totals};
+use fixture::{Event, Random, Worker, events, facts, measure, seeds, thresholds};
+use tallyho::metrics::{Collector, Measured, Totals};
 use tallyho::report::Report;
+use tallyho_replay::{Name, Note};
 
 fn bytes(totals: &Totals) -> String {
     serde_json::to_string(totals).unwrap()
@@ -91,4 +92,22 @@ fn reports_that_were_merged_in_two_steps_are_those_merged_in_one() {
     let halves = [[0, 3, 5], [4, 1, 2]]
         .map(|half| Report::merge(half.map(|task: usize| parts[task].clone()).to_vec()).unwrap());
     assert_eq!(Report::merge(halves.to_vec()).unwrap(), at_once);
+}
+
+#[test]
+fn a_cleared_snapshot_adds_nothing() {
+    let measured_after = |events: &[Event]| {
+        let mut worker = Worker::new();
+        events.iter().for_each(|event| worker.tell(event));
+        // Full, then its first spare, then the full one again after it was cleared.
+        worker.swap_alone();
+        worker.swap_alone();
+        let mut collector = Collector::new(1);
+        worker.report(&mut collector, 0, 0, 0);
+        collector.finish()
+    };
+    let mut full: Vec<Event> = events(5, 200).into_iter().flatten().collect();
+    let note = Note::Trend { name: Name::Static("negative"), value: -1.0, is_time: false };
+    full.push(Event::Note { at_us: 0, note });
+    assert_eq!(measured_after(&full), measured_after(&[]));
 }
