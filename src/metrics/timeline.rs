@@ -134,7 +134,12 @@ impl Timeline {
             position = self.position(row.second);
         }
         if position < self.rows.len() {
-            self.rows[position].add_later(row);
+            // Again the same second: from a worker that was late, whose bots are others. In a row
+            // of several seconds it is most likely the next one.
+            match self.seconds_per_row {
+                1 => self.rows[position].add(row),
+                _ => self.rows[position].add_later(row),
+            }
             return;
         }
         self.extend_to(position);
