@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use grammar::{Problem, ThresholdError};
+pub use grammar::{Part, Problem, ThresholdError};
 
 use super::histogram::Histogram;
 use super::series::{Series, Timing, sum};
@@ -141,7 +141,7 @@ impl Threshold {
     /// Reads a condition in k6's grammar. A metric that is not built in is taken for one that bots
     /// make up, unless it is nearly a built-in one: see [`Threshold::custom_metric`].
     pub fn parse(key: &str, expression: &str) -> Result<Self, ThresholdError> {
-        let (metric, tags) = grammar::key(key)?;
+        let (metric, tags) = grammar::key(key).map_err(ThresholdError::of_key)?;
         let (method, comparison, limit) = grammar::expression(expression)?;
         if let Some(metric) = table::built_in(&metric) {
             grammar::check_method(expression, metric.kind, method)?;

@@ -17,12 +17,23 @@ use crate::metrics::table::{self, BUILT_IN, Kind, Metric};
 /// Why a threshold cannot be understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ThresholdError {
-    /// The text it is in: the key or the expression, as given.
+    /// Which of the two texts it is in.
+    pub part: Part,
+    /// That text, as given.
     pub text: String,
     /// Which bytes of it.
     pub span: Range<usize>,
     /// What is wrong there.
     pub problem: Problem,
+}
+
+/// The two texts of a threshold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The metric and its tags.
+    Key,
+    /// The condition.
+    Expression,
 }
 
 /// What is wrong in a threshold.
@@ -113,8 +124,14 @@ impl fmt::Display for ThresholdError {
 
 impl std::error::Error for ThresholdError {}
 
+impl ThresholdError {
+    pub(super) fn of_key(self) -> Self {
+        Self { part: Part::Key, ..self }
+    }
+}
+
 fn error(text: &str, span: Range<usize>, problem: Problem) -> ThresholdError {
-    ThresholdError { text: text.to_owned(), span, problem }
+    ThresholdError { part: Part::Expression, text: text.to_owned(), span, problem }
 }
 
 /// A key in parts: the metric's name, and the tags that select a part of it.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tallyho_replay::{Failure, Name, Note};
 
-use super::{Outcome, Problem, Threshold, View};
+use super::{Outcome, Part, Problem, Threshold, View};
 use crate::metrics::{Ended, Exchange, Kind, Recorder, Snapshot, Totals};
 
 fn answered(status: u16, took_us: u64) -> Exchange {
@@ -137,6 +137,11 @@ fn errors_say_what_where_and_what_was_expected() {
     ] {
         let error = Threshold::parse(key, expression).unwrap_err();
         assert_eq!(error.problem, problem, "{key} {expression}");
+        let text = match error.part {
+            Part::Key => key,
+            Part::Expression => expression,
+        };
+        assert_eq!(error.text, text);
         assert_eq!(&error.text[error.span.clone()], at, "{key} {expression}: {error}");
     }
 }
