@@ -1,4 +1,4 @@
-//! A histogram of microseconds with the layout of HdrHistogram: 1 µs to 1 h at 3 significant digits.
+//! A histogram of times with the layout of HdrHistogram: 1 µs to 1 h at 3 significant digits.
 //!
 //! The layout is fixed, so histograms of any worker, second, task or run add up exactly. It is
 //! kept in pages of 1024 counts, made when the first value falls into them: a worker holds two
@@ -279,7 +279,7 @@ pub(super) fn percentile_of(
 )]
 pub fn rank_of(percentile: f64, count: u64) -> u64 {
     let exact = percentile.min(100.0) * count as f64 / 100.0;
-    // 99.9 % of 1000 is 999.0000000000001 in binary: without the allowance the rank is one too high.
+    // 99.9 % of 1000 is 999.0000000000001 in binary: without the allowance the rank would be 1000.
     let rank = (exact - exact * 1e-12).ceil() as u64;
     rank.clamp(1, count.max(1))
 }

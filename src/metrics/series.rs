@@ -24,8 +24,8 @@ pub struct Exchange {
     /// The part of sent - due for which no bot was free: the target's doing or the plan's, and so
     /// not schedule lag. 0 unless arrivals wait for a bot.
     pub waited_us: u64,
-    /// From asking for a connection to having it: waiting for a free one, resolving the name and, as
-    /// in k6, connecting and TLS. Not schedule lag. 0 on a connection already open.
+    /// From asking for a connection to having it: waiting for a free one, resolving the name and,
+    /// as in k6, connecting and TLS. Not schedule lag. 0 on a connection already open.
     pub blocked_us: u64,
     /// TCP connect. 0 on a connection already open.
     pub connecting_us: u64,

@@ -22,7 +22,8 @@ pub fn render(report: &Report) -> String {
     let title = escaped(&report.run.title);
     let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     out.push_str(&format!(
-        "<testsuites tests=\"{tests}\" failures=\"{failures}\" errors=\"{errors}\" time=\"{seconds}\">\n  \
+        "<testsuites tests=\"{tests}\" failures=\"{failures}\" errors=\"{errors}\" \
+         time=\"{seconds}\">\n  \
          <testsuite name=\"{title}\" tests=\"{tests}\" failures=\"{failures}\" errors=\"{errors}\" \
          skipped=\"{skipped}\" time=\"{seconds}\" timestamp=\"{}\">\n",
         escaped(&report.started_at)

@@ -197,8 +197,8 @@ impl Warning {
                 "check the target's address, that the plan lasts longer than zero, and the failures"
             }
             Self::GeneratorLimit { .. } => {
-                "lower the rate, or give the generator more cores or tasks; treat response times in \
-                 that window as upper bounds"
+                "lower the rate, or give the generator more cores or tasks; treat response times \
+                 in that window as upper bounds"
             }
             Self::DroppedIterations { .. } => {
                 "raise maxVUs, or set onNoFreeBot to wait; the load was lower than planned, and \
@@ -214,8 +214,8 @@ impl Warning {
             }
             Self::FilesNearLimit { .. } => "raise the limit of open files (ulimit -n)",
             Self::DriverFallback { .. } => {
-                "nothing needs doing; containers block io_uring by default, and epoll is a few percent \
-                 slower"
+                "nothing needs doing; containers block io_uring by default, and epoll is a few \
+                 percent slower"
             }
             Self::ThresholdWithoutData { .. } => {
                 "check the metric's name and tags; to fail on no data, say so in the threshold"
@@ -233,10 +233,12 @@ impl Warning {
             }
             Self::Overflow { .. } => "set a timeout below one hour",
             Self::Interrupted { .. } => {
-                "raise gracefulStop to let them end; their requests are counted, their durations not"
+                "raise gracefulStop to let them end; their requests are counted, their durations \
+                 not"
             }
             Self::TasksMissing { .. } => {
-                "merge again when they have arrived; counts and percentiles are those of the present"
+                "merge again when they have arrived; counts and percentiles are those of the \
+                 present"
             }
             Self::TasksApart { .. } => {
                 "give all tasks the same start time; the load rose more slowly than planned"
@@ -275,7 +277,8 @@ impl fmt::Display for Warning {
             ),
             Self::DroppedIterations { dropped, due, from_second, to_second } => write!(
                 f,
-                "{dropped} of {due} due iterations ({}) were dropped from {} to {}: no bot was free",
+                "{dropped} of {due} due iterations ({}) were dropped from {} to {}: no bot was \
+                 free",
                 share_percent(*dropped, *due),
                 clock(*from_second),
                 clock(*to_second),
@@ -287,8 +290,8 @@ impl fmt::Display for Warning {
             ),
             Self::CpuThrottled { task, periods_throttled, periods, throttled_us } => write!(
                 f,
-                "task {task} was stopped by its CPU limit in {periods_throttled} of {periods} periods, \
-                 for {} in all",
+                "task {task} was stopped by its CPU limit in {periods_throttled} of {periods} \
+                 periods, for {} in all",
                 duration_us(*throttled_us),
             ),
             Self::FilesNearLimit { task, open, limit } => {
@@ -310,7 +313,8 @@ impl fmt::Display for Warning {
             ),
             Self::OtherNames { uses } => write!(
                 f,
-                "{uses} checks, actions or custom values had more different names than are kept apart"
+                "{uses} checks, actions or custom values had more different names than are kept \
+                 apart"
             ),
             Self::NamesTaken { values } => {
                 write!(f, "{values} custom values bear the name of a built-in metric: not counted")

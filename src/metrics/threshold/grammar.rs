@@ -3,7 +3,8 @@
 //! ```text
 //! key        = metric | metric{tag:value,tag2:value2}      (quotes around a tag or value allowed)
 //! expression = method ws* operator ws* number
-//! method     = count rate (counter) · value (gauge) · rate (rate) · avg min med max p(0..100) (trend)
+//! method     = count rate (counter) · value (gauge) · rate (rate)
+//!            | avg min med max p(0..100) (trend)
 //! operator   = < <= > >= == === !=
 //! ```
 //! An error says what is wrong, where (bytes of the key or the expression), and what was expected.
@@ -112,7 +113,7 @@ impl fmt::Display for Problem {
 
 impl fmt::Display for ThresholdError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { text, span, problem } = self;
+        let Self { part: _, text, span, problem } = self;
         let part = text.get(span.clone()).unwrap_or_default();
         if part.is_empty() {
             write!(f, "threshold '{text}', column {}: {problem}", span.start + 1)
