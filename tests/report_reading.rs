@@ -2,6 +2,8 @@
 
 mod fixture;
 
+use std::time::Duration;
+
 use fixture::{events, facts, measure, report};
 use tallyho::report::{ReadError, Report, State, Warning};
 
@@ -90,6 +92,26 @@ fn reports_of_different_runs_do_not_merge() {
     assert!(matches!(Report::merge(vec![]), Err(ReadError::Nothing)));
     let twice = Report::merge(vec![of_run("a", 3), of_run("a", 3)]);
     assert!(matches!(twice, Err(ReadError::Different { .. })), "a task counted twice");
+}
+
+#[test]
+fn a_merged_report_lasts_from_the_first_start_to_the_last_end() {
+    let of_task = |index: u32, seconds: u64, start: &str, end: &str| {
+        let mut facts = facts(index);
+        facts.duration = Duration::from_secs(seconds);
+        facts.task.started_unix_us += u64::from(index) * 3_000_000;
+        (facts.started_at, facts.ended_at) = (start.to_owned(), end.to_owned());
+        Report::new(facts, measure(&events(1, 5), 1, 1, || 0).remove(0), &[])
+    };
+    let merged = Report::merge(vec![
+        of_task(0, 10, "2026-01-01T00:00:00Z", "2026-01-01T00:00:10Z"),
+        of_task(1, 20, "2026-01-01T00:00:03Z", "2026-01-01T00:00:23Z"),
+    ]);
+    let merged = merged.unwrap();
+    assert_eq!(merged.started_at, "2026-01-01T00:00:00Z");
+    assert_eq!(merged.ended_at, "2026-01-01T00:00:23Z");
+    assert_eq!(merged.duration_us, 20_000_000);
+    assert!(merged.warnings.contains(&Warning::TasksApart { apart_us: 3_000_000 }));
 }
 
 #[test]

@@ -65,10 +65,8 @@ fn one_late_second_degrades_the_run_and_is_named_with_its_worker() {
     assert_eq!(report.verdict.state, State::Degraded);
     assert_eq!(
         report.verdict.evidence,
-        [
-            "the generator, not the target, was the limit from 00:12 to 00:13 (schedule lag p99 41ms, \
-          worst on worker 0/0)"
-        ]
+        ["the generator, not the target, was the limit from 00:12 to 00:13 (schedule lag p99 \
+             41ms, worst on worker 0/0)"]
     );
     assert_eq!(report.warnings[0].window(), Some((12, 13)));
 }
@@ -112,6 +110,17 @@ fn failures_on_the_generators_side_are_told_apart_from_the_targets() {
 }
 
 #[test]
+fn notes_do_not_come_before_what_degrades_the_run() {
+    let report = judged(run(0..0, 0, |_| {}), |facts| {
+        facts.run.tasks_expected = 2;
+        facts.task.health.files_open_max = facts.task.files_limit;
+    });
+    let severities: Vec<Severity> = report.warnings.iter().map(Warning::severity).collect();
+    assert_eq!(severities, [Severity::Degrades, Severity::Note]);
+    assert!(report.warnings.iter().all(|warning| !warning.advice().is_empty()));
+}
+
+#[test]
 fn a_throttled_container_degrades_the_run() {
     let report = judged(run(0..0, 0, |_| {}), |facts| {
         facts.task.health.cpu_periods = 200;
@@ -137,16 +146,4 @@ fn a_threshold_on_a_percentile_of_few_samples_is_warned_about() {
     let warnings: Vec<String> =
         report.warnings.iter().filter(few).map(ToString::to_string).collect();
     assert_eq!(warnings, ["threshold 'p(99)<90000' of http_req_duration rests on 48 samples"]);
-}
-
-#[test]
-fn warnings_come_worst_first_and_all_have_advice() {
-    let report = judged(run(0..0, 0, |_| {}), |facts| {
-        facts.run.tasks_expected = 2;
-        facts.task.health.files_open_max = facts.task.files_limit;
-    });
-    assert_eq!(report.warnings.len(), 2);
-    assert!(report.warnings.is_sorted_by_key(|warning| std::cmp::Reverse(warning.severity())));
-    assert!(report.warnings.iter().all(|warning| !warning.advice().is_empty()));
-    assert_eq!(report.warnings.last().map(Warning::severity), Some(Severity::Note));
 }

@@ -300,6 +300,22 @@ impl fmt::Display for Warning {
             Self::DriverFallback { driver, reason } => {
                 write!(f, "the IO driver is {driver}: {reason}")
             }
+            Self::TasksMissing { present, expected } => {
+                let missing = expected.saturating_sub(*present);
+                write!(f, "the reports of {missing} of {expected} tasks are missing")
+            }
+            Self::TasksApart { apart_us } => {
+                write!(f, "the tasks started {} apart", duration_us(*apart_us))
+            }
+            _ => self.fmt_of_metrics(f),
+        }
+    }
+}
+
+impl Warning {
+    /// The sentences of warnings about single metrics.
+    fn fmt_of_metrics(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Self::ThresholdWithoutData { metric, expression } => {
                 write!(f, "threshold '{expression}' of {metric} has no data")
             }
@@ -328,13 +344,7 @@ impl fmt::Display for Warning {
             Self::Interrupted { iterations } => {
                 write!(f, "{iterations} iterations were stopped at the end of the run")
             }
-            Self::TasksMissing { present, expected } => {
-                write!(f, "the reports of {} of {expected} tasks are missing", expected - present)
-            }
-            Self::TasksApart { apart_us } => {
-                write!(f, "the tasks started {} apart", duration_us(*apart_us))
-            }
-            Self::Unknown => f.write_str("a warning that this version does not know"),
+            _ => f.write_str("a warning that this version does not know"),
         }
     }
 }
