@@ -1,6 +1,6 @@
 //! The parts of the text report that k6 does not have.
 
-use super::layout::{Paint, cut, left, paragraph, right, wrapped};
+use super::layout::{NO_BREAK, Paint, cut, left, paragraph, right, wrapped};
 use super::{Options, title};
 use crate::metrics::{Histogram, LATE_US, carried_us};
 use crate::report::judge::State;
@@ -132,8 +132,10 @@ pub(super) fn failures(out: &mut String, report: &Report, options: &Options) {
         out.push_str(&format!("    {kind}  {count}  from {} to {}\n", clock(from), clock(to)));
         let mut requests: Vec<_> = failure.requests.iter().collect();
         requests.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
-        let named = requests.iter().take(5).map(|(name, count)| format!("{name} ({count})"));
-        let mut named: Vec<String> = named.collect();
+        let named = |(name, count): &(&String, &u64)| {
+            format!("{name} ({count})").replace(' ', &NO_BREAK.to_string())
+        };
+        let mut named: Vec<String> = requests.iter().take(5).map(named).collect();
         if requests.len() > 5 {
             named.push(format!("and {} more", requests.len() - 5));
         }
