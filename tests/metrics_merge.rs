@@ -84,6 +84,8 @@ fn reports_that_were_merged_in_two_steps_are_those_merged_in_one() {
         .zip(0..)
         .map(|(part, task)| {
             let mut facts = facts(task);
+            // Facts of one process that the others do not share: those of the first task stay.
+            facts.run.directory = Some(format!("/tmp/task-{task}"));
             facts.run.stopped_by = (task > 2).then(|| format!("signal {}", 9 - task));
             Report::new(facts, part, &thresholds())
         })
@@ -92,6 +94,9 @@ fn reports_that_were_merged_in_two_steps_are_those_merged_in_one() {
     let halves = [[0, 3, 5], [4, 1, 2]]
         .map(|half| Report::merge(half.map(|task: usize| parts[task].clone()).to_vec()).unwrap());
     assert_eq!(Report::merge(halves.to_vec()).unwrap(), at_once);
+    let [first, second] = halves;
+    assert_eq!(Report::merge(vec![second, first]).unwrap(), at_once);
+    assert_eq!(at_once.run.directory.as_deref(), Some("/tmp/task-0"));
 }
 
 #[test]
