@@ -40,6 +40,7 @@ pub struct Measured {
 
 /// What one worker did.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct WorkerMeasured {
     /// Requests that ended.
@@ -66,12 +67,10 @@ struct OpenSecond {
 impl Collector {
     /// A collector for this many workers, numbered from 0.
     pub fn new(workers: usize) -> Self {
-        let worker =
-            || WorkerMeasured { timeline: WorkerTimeline::new(), ..WorkerMeasured::default() };
         Self {
             totals: Totals::default(),
             timeline: Timeline::default(),
-            workers: std::iter::repeat_with(worker).take(workers).collect(),
+            workers: vec![WorkerMeasured::default(); workers],
             open: BTreeMap::new(),
             latest: None,
         }
@@ -109,7 +108,10 @@ impl Collector {
             if let Some(open) = self.open.remove(&second) {
                 let row = open.into_row();
                 self.timeline.add_second(&row);
-                self.latest = Some(row);
+                // A stalled worker reports seconds that were closed without it.
+                if self.latest.as_ref().is_none_or(|latest| latest.second < second) {
+                    self.latest = Some(row);
+                }
             }
         }
     }
@@ -181,5 +183,71 @@ impl OpenSecond {
             schedule_lag: (&self.schedule_lag).into(),
             ..self.row
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::Recorder;
+
+    fn add(collector: &mut Collector, worker: usize, second: u64, due: u64) {
+        let mut recorder = Recorder::new();
+        let scenario = recorder.scenario("default");
+        recorder.due(scenario, due);
+        recorder.bots(due, due + 1);
+        collector.add(worker, second, &mut recorder.swap(Snapshot::default()));
+    }
+
+    fn latest(collector: &Collector) -> Option<(u64, u64)> {
+        collector.latest().map(|row| (row.second, row.due))
+    }
+
+    #[test]
+    fn a_second_is_complete_when_all_workers_have_reported_it() {
+        let mut collector = Collector::new(2);
+        add(&mut collector, 0, 0, 3);
+        assert_eq!(latest(&collector), None);
+        add(&mut collector, 0, 1, 5);
+        add(&mut collector, 1, 0, 4);
+        assert_eq!(latest(&collector), Some((0, 7)));
+        let view = collector.view(Duration::from_secs(1));
+        assert_eq!((view.bots_active, view.bots_allocated), (Some(7), Some(9)));
+        let measured = collector.finish();
+        let rows: Vec<_> = measured.timeline.rows.iter().map(|row| (row.second, row.due)).collect();
+        assert_eq!(rows, [(0, 7), (1, 5)], "what was open at the end counts");
+        assert_eq!(measured.totals.scenarios["default"].due, 12);
+    }
+
+    #[test]
+    fn a_stalled_worker_does_not_hold_up_the_others_and_is_added_late() {
+        let mut collector = Collector::new(2);
+        for second in 0..=SECONDS_OPEN_MAX {
+            add(&mut collector, 0, second, 1);
+        }
+        assert_eq!(latest(&collector), None);
+        add(&mut collector, 0, SECONDS_OPEN_MAX + 1, 1);
+        assert_eq!(latest(&collector), Some((0, 1)));
+        add(&mut collector, 0, SECONDS_OPEN_MAX + 2, 1);
+        assert_eq!(latest(&collector), Some((1, 1)));
+        add(&mut collector, 1, 0, 10);
+        assert_eq!(latest(&collector), Some((1, 1)));
+        let measured = collector.finish();
+        assert_eq!(
+            (measured.timeline.rows[0].due, measured.timeline.rows[0].bots_active),
+            (11, 11)
+        );
+    }
+
+    #[test]
+    fn a_snapshot_comes_back_cleared() {
+        let mut recorder = Recorder::new();
+        let scenario = recorder.scenario("default");
+        recorder.due(scenario, 1);
+        let mut snapshot = recorder.swap(Snapshot::default());
+        let mut collector = Collector::new(1);
+        collector.add(0, 0, &mut snapshot);
+        collector.add(0, 1, &mut snapshot);
+        assert_eq!(collector.totals().scenarios["default"].due, 1);
     }
 }

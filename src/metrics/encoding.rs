@@ -21,6 +21,7 @@ const DIGITS_COARSE: u8 = 2;
 
 /// What a histogram looks like in `run.json`. Percentiles are null when there are too few samples.
 #[derive(Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Shape {
     count: u64,
     #[serde(default)]
@@ -120,7 +121,7 @@ fn counts_of(base64: &str, digits: u8) -> Result<Vec<(u64, u64)>, String> {
 
 fn read(shape: &Shape, digits: u8) -> Result<Vec<(u64, u64)>, String> {
     let counts = shape.hdr.as_deref().map_or(Ok(Vec::new()), |hdr| counts_of(hdr, digits))?;
-    let total: u64 = counts.iter().map(|(_, count)| count).sum();
+    let total = counts.iter().fold(0_u64, |total, (_, count)| total.saturating_add(*count));
     if total != shape.count {
         return Err(format!("count is {}, but hdr holds {total} values", shape.count));
     }
@@ -158,3 +159,24 @@ impl<'de> Deserialize<'de> for CoarseHistogram {
         Ok(Self::from_counts(shape.figures(), counts.into_iter()))
     }
 }
+
+/// The schema of both kinds of histogram is that of their shape.
+#[cfg(test)]
+macro_rules! schema_of_shape {
+    ($name:literal, [$($generics:tt)*] $type:ty) => {
+        impl $($generics)* schemars::JsonSchema for $type {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                $name.into()
+            }
+
+            fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                Shape::json_schema(generator)
+            }
+        }
+    };
+}
+
+#[cfg(test)]
+schema_of_shape!("Histogram", [<C: Count>] Histogram<C>);
+#[cfg(test)]
+schema_of_shape!("CoarseHistogram", [] CoarseHistogram);

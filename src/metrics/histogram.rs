@@ -1,4 +1,4 @@
-//! A histogram of microseconds with the layout of HdrHistogram: 1 µs to 1 h at 3 significant digits.
+//! A histogram of times with the layout of HdrHistogram: 1 µs to 1 h at 3 significant digits.
 //!
 //! The layout is fixed, so histograms of any worker, second, task or run add up exactly. It is
 //! kept in pages of 1024 counts, made when the first value falls into them: a worker holds two
@@ -279,7 +279,161 @@ pub(super) fn percentile_of(
 )]
 pub fn rank_of(percentile: f64, count: u64) -> u64 {
     let exact = percentile.min(100.0) * count as f64 / 100.0;
-    // 99.9 % of 1000 is 999.0000000000001 in binary: without the allowance the rank is one too high.
+    // 99.9 % of 1000 is 999.0000000000001 in binary: without the allowance the rank would be 1000.
     let rank = (exact - exact * 1e-12).ceil() as u64;
     rank.clamp(1, count.max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::to_hdr;
+
+    const SEEDS: u64 = 20;
+
+    /// Values over all octaves, drawn from a seed.
+    fn values(seed: u64) -> impl Iterator<Item = u64> {
+        let mut state = seed;
+        std::iter::repeat_with(move || {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            let octave = state >> 59;
+            ((state >> 20) % VALUE_US_MAX) >> octave
+        })
+        .take(5_000)
+    }
+
+    #[test]
+    fn every_index_holds_the_values_that_map_to_it() {
+        for sub_bits in [8, 11] {
+            for index in 0..(1_usize << (sub_bits - 1)) * 12 {
+                let (low, high) = (lowest_at(index, sub_bits), highest_at(index, sub_bits));
+                assert!(low <= high);
+                assert_eq!(index_of(low, sub_bits), index);
+                assert_eq!(index_of(high, sub_bits), index);
+                assert_eq!(index_of(high + 1, sub_bits), index + 1);
+            }
+        }
+        assert_eq!(index_of(VALUE_US_MAX, SUB_BITS) / PAGE_SIZE, PAGES - 1);
+    }
+
+    #[test]
+    fn the_layout_and_the_percentiles_are_those_of_hdrhistogram() {
+        for seed in 0..SEEDS {
+            let mut ours = Histogram::<u64>::new();
+            let mut oracle =
+                hdrhistogram::Histogram::<u64>::new_with_bounds(1, VALUE_US_MAX, 3).unwrap();
+            for value in values(seed) {
+                ours.record(value);
+                oracle.record(value).unwrap();
+            }
+            assert_eq!(to_hdr(&ours), oracle, "rerun with SEED={seed}");
+            // Not percentile / 100: 99.9 / 100 is above 0.999 in binary.
+            for (percentile, quantile) in
+                [(1.0, 0.01), (10.0, 0.1), (50.0, 0.5), (90.0, 0.9), (95.0, 0.95), (99.9, 0.999)]
+            {
+                let expected = oracle.value_at_quantile(quantile);
+                let expected = expected.min(ours.figures().max_us);
+                let actual = ours.percentile_us(percentile);
+                assert_eq!(actual, Some(expected), "p{percentile}, rerun with SEED={seed}");
+            }
+        }
+    }
+
+    #[test]
+    fn percentiles_are_within_a_thousandth_of_the_sorted_values() {
+        for seed in 0..SEEDS {
+            let mut sorted: Vec<u64> = values(seed).collect();
+            let mut histogram = Histogram::<u32>::new();
+            sorted.iter().for_each(|value| histogram.record(*value));
+            sorted.sort_unstable();
+            for percentile in [0.0, 25.0, 50.0, 99.0, 99.9, 100.0] {
+                let rank = rank_of(percentile, sorted.len() as u64);
+                let exact = sorted[usize::try_from(rank).unwrap() - 1];
+                let shown = histogram.percentile_us(percentile).unwrap();
+                assert!(
+                    shown >= exact && shown - exact <= exact / 1000 + 1,
+                    "p{percentile}: {shown} for {exact}, rerun with SEED={seed}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn count_sum_least_and_greatest_are_exact() {
+        let mut histogram = Histogram::<u32>::new();
+        [1_234_567, 3, 999_999_999].into_iter().for_each(|value| histogram.record(value));
+        histogram.record_n(10, 4);
+        histogram.record_n(10, 0);
+        let figures = histogram.figures();
+        assert_eq!(figures.count, 7);
+        assert_eq!(figures.sum_us, 1_234_567 + 3 + 999_999_999 + 40);
+        assert_eq!((figures.min_us, figures.max_us), (3, 999_999_999));
+        assert_eq!(histogram.percentile_us(0.0), Some(3));
+        assert_eq!(histogram.percentile_us(100.0), Some(999_999_999));
+    }
+
+    #[test]
+    fn values_above_one_hour_count_as_one_hour_and_as_overflow() {
+        let mut histogram = Histogram::<u64>::new();
+        histogram.record(VALUE_US_MAX);
+        assert_eq!(histogram.figures().overflow, 0);
+        histogram.record(VALUE_US_MAX + 1);
+        histogram.record(u64::MAX);
+        assert_eq!(histogram.figures().overflow, 2);
+        assert_eq!(histogram.count(), 3);
+        assert_eq!(histogram.figures().max_us, VALUE_US_MAX);
+    }
+
+    #[test]
+    fn counts_stop_at_the_greatest_of_their_width() {
+        let mut histogram = Histogram::<u32>::new();
+        histogram.record_n(5, u64::from(u32::MAX));
+        histogram.record_n(5, 3);
+        assert_eq!(histogram.counts().collect::<Vec<_>>(), [(5, u64::from(u32::MAX))]);
+    }
+
+    #[test]
+    fn an_empty_histogram_has_no_percentile() {
+        let histogram = Histogram::<u64>::new();
+        assert_eq!(histogram.percentile_us(50.0), None);
+        assert_eq!(histogram.figures().mean_us(), None);
+    }
+
+    #[test]
+    fn a_cleared_histogram_is_as_new_and_keeps_its_pages() {
+        let mut histogram = Histogram::<u32>::new();
+        values(1).for_each(|value| histogram.record(value));
+        let pages = histogram.pages.iter().flatten().count();
+        histogram.clear();
+        assert_eq!(histogram, Histogram::new());
+        assert_eq!(histogram.pages.iter().flatten().count(), pages);
+        histogram.record(7);
+        assert_eq!(histogram.counts().collect::<Vec<_>>(), [(7, 1)]);
+    }
+
+    #[test]
+    fn narrow_times_take_few_pages() {
+        let mut histogram = Histogram::<u32>::new();
+        (1_000..4_000).for_each(|value| histogram.record(value));
+        assert_eq!(histogram.pages.iter().flatten().count(), 3);
+    }
+
+    #[test]
+    fn the_rank_of_a_percentile_does_not_slip_by_rounding() {
+        for (percentile, count, rank) in [
+            (99.9, 1_000, 999),
+            (99.0, 100, 99),
+            (95.0, 20, 19),
+            (50.0, 3, 2),
+            (50.0, 4, 2),
+            (0.0, 10, 1),
+            (100.0, 10, 10),
+            (99.99, 10_000, 9_999),
+            (0.1, 1_000, 1),
+        ] {
+            assert_eq!(rank_of(percentile, count), rank, "p{percentile} of {count}");
+        }
+    }
 }

@@ -90,3 +90,51 @@ fn slot_of(name: &Name) -> usize {
     let mixed = (name.address() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     usize::try_from(mixed >> (64 - CACHE_SLOTS.trailing_zeros())).expect("below CACHE_SLOTS")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use super::*;
+
+    #[test]
+    fn a_name_has_one_index_wherever_its_text_lies() {
+        let mut table = NameTable::new(10);
+        let shared = Name::Shared(Rc::from("items"));
+        assert_eq!(table.place(&Name::Static("items")), Place::New(0));
+        assert_eq!(table.place(&shared), Place::Known(0));
+        assert_eq!(table.place(&shared), Place::Known(0));
+        assert_eq!(table.place(&Name::Static("cart")), Place::New(1));
+    }
+
+    #[test]
+    fn a_text_that_begins_another_is_another_name() {
+        const LONG: &str = "items and more";
+        let mut table = NameTable::new(10);
+        assert_eq!(table.place(&Name::Static(LONG)), Place::New(0));
+        assert_eq!(table.place(&Name::Static(&LONG[..5])), Place::New(1));
+        assert_eq!(table.place(&Name::Static(LONG)), Place::Known(0));
+    }
+
+    #[test]
+    fn a_freed_name_does_not_lend_its_address_to_another() {
+        let mut table = NameTable::new(2_000);
+        for round in 0..2_000 {
+            // Freed at once: without the cache's clone the next one would lie at its address.
+            let name = Name::Shared(Rc::from(format!("request {round:04}")));
+            assert_eq!(table.place(&name), Place::New(round));
+        }
+    }
+
+    #[test]
+    fn names_above_the_bound_are_counted() {
+        let mut table = NameTable::new(2);
+        table.place(&Name::Static("a"));
+        table.place(&Name::Static("b"));
+        assert_eq!(table.place(&Name::Static("c")), Place::Full);
+        assert_eq!(table.place(&Name::Static("d")), Place::Full);
+        assert_eq!(table.place(&Name::Static("a")), Place::Known(0));
+        assert_eq!(table.take_overflow(), 2);
+        assert_eq!(table.take_overflow(), 0);
+    }
+}

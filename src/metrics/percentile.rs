@@ -32,3 +32,27 @@ pub fn is_carried(percentile: f64, count: u64) -> bool {
 pub fn carried_us<C: Count>(histogram: &Histogram<C>, percentile: f64) -> Option<u64> {
     is_carried(percentile, histogram.count()).then(|| histogram.percentile_us(percentile))?
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_percentile_needs_samples_beyond_it() {
+        for (percentile, fewest) in
+            [(0.0, 1), (50.0, 1), (90.0, 10), (95.0, 20), (99.0, 1_000), (99.9, 10_000), (100.0, 1)]
+        {
+            assert!(is_carried(percentile, fewest), "p{percentile} of {fewest}");
+            assert!(!is_carried(percentile, fewest - 1), "p{percentile} of {}", fewest - 1);
+        }
+    }
+
+    #[test]
+    fn a_percentile_of_too_few_samples_is_not_told() {
+        let mut histogram = Histogram::<u64>::new();
+        histogram.record_n(5, 999);
+        assert_eq!(carried_us(&histogram, 99.0), None);
+        histogram.record(5);
+        assert_eq!(carried_us(&histogram, 99.0), Some(5));
+    }
+}

@@ -24,8 +24,8 @@ pub struct Exchange {
     /// The part of sent - due for which no bot was free: the target's doing or the plan's, and so
     /// not schedule lag. 0 unless arrivals wait for a bot.
     pub waited_us: u64,
-    /// From asking for a connection to having it: waiting for a free one, resolving the name and, as
-    /// in k6, connecting and TLS. Not schedule lag. 0 on a connection already open.
+    /// From asking for a connection to having it: waiting for a free one, resolving the name and,
+    /// as in k6, connecting and TLS. Not schedule lag. 0 on a connection already open.
     pub blocked_us: u64,
     /// TCP connect. 0 on a connection already open.
     pub connecting_us: u64,
@@ -69,6 +69,7 @@ impl fmt::Display for FailureKind {
 
 /// A failure in the user's words, for the report.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Example {
     /// When it was seen, µs since the start of the run. First, so that the earliest is the least.
     pub at_us: u64,
@@ -80,7 +81,8 @@ pub struct Example {
 
 /// The two times of a request that are kept apart by whether the answer was expected.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(bound = "C: Count")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(default, bound = "C: Count")]
 pub struct Timing<C: Count> {
     /// completed - due.
     pub response_time: Histogram<C>,
@@ -90,7 +92,8 @@ pub struct Timing<C: Count> {
 
 /// All that is kept of the requests of one name in one scenario.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(bound = "C: Count")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(default, bound = "C: Count")]
 pub struct Series<C: Count> {
     /// Requests whose answer was not an expected one (k6's `http_req_failed`).
     pub failed: u64,

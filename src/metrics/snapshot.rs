@@ -39,6 +39,7 @@ pub struct Snapshot {
 
 /// How often a bound of the metrics was met; each becomes a warning.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Bounds {
     /// Requests whose name was above the bound and went into "(other)".

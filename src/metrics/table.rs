@@ -104,3 +104,15 @@ pub const BUILT_IN: &[Metric] = &[
 pub fn built_in(name: &str) -> Option<&'static Metric> {
     BUILT_IN.binary_search_by(|metric| metric.name.cmp(name)).ok().map(|index| &BUILT_IN[index])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_in_order_of_name_as_its_search_needs() {
+        assert!(BUILT_IN.is_sorted_by(|a, b| a.name < b.name));
+        assert_eq!(built_in("http_reqs").map(|metric| metric.kind), Some(Kind::Counter));
+        assert_eq!(built_in("nothing"), None);
+    }
+}

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use grammar::{Problem, ThresholdError};
+pub use grammar::{Part, Problem, ThresholdError};
 
 use super::histogram::Histogram;
 use super::series::{Series, Timing, sum};
@@ -54,6 +54,7 @@ pub struct View<'a> {
 
 /// Whether a threshold holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// It holds.
@@ -140,7 +141,7 @@ impl Threshold {
     /// Reads a condition in k6's grammar. A metric that is not built in is taken for one that bots
     /// make up, unless it is nearly a built-in one: see [`Threshold::custom_metric`].
     pub fn parse(key: &str, expression: &str) -> Result<Self, ThresholdError> {
-        let (metric, tags) = grammar::key(key)?;
+        let (metric, tags) = grammar::key(key).map_err(ThresholdError::of_key)?;
         let (method, comparison, limit) = grammar::expression(expression)?;
         if let Some(metric) = table::built_in(&metric) {
             grammar::check_method(expression, metric.kind, method)?;
@@ -176,7 +177,7 @@ impl Threshold {
 
     /// Whether the condition holds on what was measured so far.
     pub fn evaluate(&self, view: &View<'_>) -> Evaluation {
-        let (observed, samples) = match self.measured(view) {
+        let (observed, samples) = match self.sample(view) {
             Sample::Trend(trend) => (self.of_trend(&trend), trend.count()),
             Sample::Share(share) => (share_of(share), share.total()),
             Sample::Counter(Some(count)) => (self.of_counter(count, view.elapsed), count),
@@ -228,7 +229,7 @@ impl Threshold {
     }
 
     /// The part of the metric that the tags select.
-    fn measured(&self, view: &View<'_>) -> Sample {
+    pub fn sample(&self, view: &View<'_>) -> Sample {
         let totals = view.totals;
         match self.metric.as_str() {
             "http_req_duration" => self.timing(totals, |timing| &timing.http_req_duration),
@@ -257,7 +258,7 @@ impl Threshold {
             "dropped_iterations" => self.iteration_count(totals, |scenario| scenario.dropped),
             "iteration_duration" => {
                 let scenarios = self.scenarios(totals);
-                Sample::Trend(sum(scenarios.map(|scenario| &scenario.iteration_duration)))
+                Sample::sum(scenarios.map(|scenario| &scenario.iteration_duration))
             }
             "action_duration" => {
                 let is_meant = |name: &str, wanted: &str| {
@@ -269,7 +270,7 @@ impl Threshold {
                         _ => true,
                     })
                 });
-                Sample::Trend(sum(actions.map(|(_, duration)| duration)))
+                Sample::sum(actions.map(|(_, duration)| duration))
             }
             "checks" => {
                 let mut share = Share::default();
@@ -300,7 +301,7 @@ impl Threshold {
             Method::Value => Sample::Value(totals.gauges.get(name).map(|gauge| gauge.value)),
             _ => {
                 let trend = totals.trends.get(name).or_else(|| totals.times.get(name));
-                Sample::Trend(trend.cloned().unwrap_or_default())
+                trend.map_or_else(|| Sample::sum([]), Sample::trend)
             }
         }
     }
@@ -341,11 +342,11 @@ impl Threshold {
                 .into_iter()
                 .filter(move |(is_expected, _)| expected.is_none_or(|e| e == *is_expected))
         });
-        Sample::Trend(sum(parts.map(|(_, timing)| of(timing))))
+        Sample::sum(parts.map(|(_, timing)| of(timing)))
     }
 
     fn part(&self, totals: &Totals, of: fn(&Series<u64>) -> &Histogram<u64>) -> Sample {
-        Sample::Trend(sum(self.series(totals).map(of)))
+        Sample::sum(self.series(totals).map(of))
     }
 
     /// A sum over the selected requests. Without tags, none is zero; with tags that select nothing,
@@ -376,16 +377,25 @@ impl Threshold {
 }
 
 /// What a threshold's metric and tags select.
-enum Sample {
-    Trend(Histogram<u64>),
+#[derive(Clone, Debug, PartialEq)]
+pub enum Sample {
+    /// Times in µs, or values times 1000.
+    Trend(Box<Histogram<u64>>),
+    /// How often something held.
     Share(Share),
+    /// A sum; none when the tags select nothing.
     Counter(Option<u64>),
+    /// A gauge's value.
     Value(Option<f64>),
 }
 
 impl Sample {
     fn trend(histogram: &Histogram<u64>) -> Self {
-        Self::Trend(histogram.clone())
+        Self::Trend(Box::new(histogram.clone()))
+    }
+
+    fn sum<'a>(parts: impl IntoIterator<Item = &'a Histogram<u64>>) -> Self {
+        Self::Trend(Box::new(sum(parts)))
     }
 
     #[expect(clippy::cast_precision_loss, reason = "numbers of bots")]
@@ -403,3 +413,6 @@ fn share_of(share: Share) -> Option<f64> {
 fn ms(value_us: u64) -> f64 {
     value_us as f64 / 1000.0
 }
+
+#[cfg(test)]
+mod tests;

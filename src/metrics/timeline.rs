@@ -15,6 +15,7 @@ pub const ROWS_MAX: usize = 3600;
 
 /// One second of the run, or the few seconds of a coarser timeline.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Row {
     /// The first second of the row, counted from the start of the run.
@@ -53,6 +54,8 @@ pub struct Row {
 
 /// The rows of a run from its first second, without gaps.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(default)]
 pub struct Timeline {
     /// How many seconds one row stands for: a power of two.
     pub seconds_per_row: u64,
@@ -61,7 +64,8 @@ pub struct Timeline {
 }
 
 /// What one worker did, row by row of the timeline.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct WorkerTimeline {
     /// How many seconds one entry stands for.
@@ -130,7 +134,12 @@ impl Timeline {
             position = self.position(row.second);
         }
         if position < self.rows.len() {
-            self.rows[position].add_later(row);
+            // Again the same second: from a worker that was late, whose bots are others. In a row
+            // of several seconds it is most likely the next one.
+            match self.seconds_per_row {
+                1 => self.rows[position].add(row),
+                _ => self.rows[position].add_later(row),
+            }
             return;
         }
         self.extend_to(position);
@@ -179,11 +188,14 @@ impl Timeline {
     }
 }
 
-impl WorkerTimeline {
-    pub(super) fn new() -> Self {
-        Self { seconds_per_row: 1, ..Self::default() }
+impl Default for WorkerTimeline {
+    fn default() -> Self {
+        let (requests, late, lag_us_max, cpu_us) = (vec![], vec![], vec![], vec![]);
+        Self { seconds_per_row: 1, requests, late, lag_us_max, cpu_us }
     }
+}
 
+impl WorkerTimeline {
     pub(super) fn add_second(&mut self, second: u64, sample: WorkerSecond) {
         let position = loop {
             let position = usize::try_from(second / self.seconds_per_row).unwrap_or(usize::MAX);
@@ -220,5 +232,64 @@ impl WorkerTimeline {
         self.late = self.late.chunks(2).map(sum).collect();
         self.lag_us_max = self.lag_us_max.chunks(2).map(max).collect();
         self.cpu_us = self.cpu_us.chunks(2).map(sum).collect();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(second: u64, requests: u64) -> Row {
+        Row { second, requests, bots_active: second, ..Row::default() }
+    }
+
+    #[test]
+    fn seconds_without_a_report_are_empty_rows() {
+        let mut timeline = Timeline::default();
+        timeline.add_second(&row(3, 7));
+        let seconds: Vec<_> = timeline.rows.iter().map(|row| (row.second, row.requests)).collect();
+        assert_eq!(seconds, [(0, 0), (1, 0), (2, 0), (3, 7)]);
+    }
+
+    #[test]
+    fn a_late_report_is_added_to_its_second() {
+        let mut timeline = Timeline::default();
+        timeline.add_second(&row(0, 1));
+        timeline.add_second(&row(1, 1));
+        timeline.add_second(&row(0, 5));
+        assert_eq!(timeline.rows[0].requests, 6);
+    }
+
+    #[test]
+    fn a_long_run_keeps_its_sums_in_fewer_rows() {
+        let seconds = ROWS_MAX as u64 * 2 + 1;
+        let mut timeline = Timeline::default();
+        let mut worker = WorkerTimeline::default();
+        for second in 0..seconds {
+            timeline.add_second(&row(second, 1));
+            let sample = WorkerSecond { requests: 1, lag_us_max: second, ..Default::default() };
+            worker.add_second(second, sample);
+        }
+        assert_eq!(timeline.seconds_per_row, 4);
+        assert_eq!(timeline.rows.len() as u64, seconds.div_ceil(4));
+        assert_eq!(timeline.rows.iter().map(|row| row.requests).sum::<u64>(), seconds);
+        assert_eq!((timeline.rows[1].second, timeline.rows[1].bots_active), (4, 7));
+        assert_eq!(worker.seconds_per_row, 4);
+        assert_eq!(worker.requests.iter().sum::<u64>(), seconds);
+        assert_eq!(worker.lag_us_max[1], 7);
+    }
+
+    #[test]
+    fn timelines_of_different_steps_add_at_the_longer_one() {
+        let mut long = Timeline::default();
+        (0..=ROWS_MAX as u64).for_each(|second| long.add_second(&row(second, 1)));
+        let mut short = Timeline::default();
+        (0..3).for_each(|second| short.add_second(&row(second, 10)));
+        let (mut one, mut other) = (short.clone(), long.clone());
+        one.add(&long);
+        other.add(&short);
+        assert_eq!(one, other);
+        assert_eq!(one.seconds_per_row, 2);
+        assert_eq!((one.rows[0].requests, one.rows[1].requests, one.rows[2].requests), (22, 12, 2));
     }
 }

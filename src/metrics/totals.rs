@@ -16,6 +16,7 @@ use super::snapshot::{Bounds, Row, Snapshot};
 
 /// All metrics of a run, or of a part of it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Totals {
     /// By scenario name.
@@ -53,6 +54,7 @@ pub struct Totals {
 
 /// Iterations and requests of one scenario.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct ScenarioTotals {
     /// Arrivals that the plan had.
@@ -75,6 +77,7 @@ pub struct ScenarioTotals {
 
 /// How often something held: a check, or a rate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Share {
     /// How often it held.
     pub passes: u64,
@@ -102,6 +105,7 @@ impl Share {
 
 /// One kind of failure, over all requests.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FailureTotals {
     /// How many requests failed like this.
     pub count: u64,
@@ -118,6 +122,7 @@ pub struct FailureTotals {
 
 /// The last value of a gauge, and its range.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Gauge {
     /// When the last value was set, µs since the start of the run.
     pub at_us: u64,

@@ -1,6 +1,6 @@
 //! The percentile distribution in the text format of HdrHistogram, which its plotters read.
 //!
-//! Values in ms. The steps halve the distance to 100 % every [`TICKS_PER_HALF`] lines, as
+//! Values in ms. The steps halve the distance to 100 % every five lines, as
 //! `outputPercentileDistribution` does; they end at the greatest value.
 
 use super::run_json::Report;

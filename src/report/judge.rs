@@ -28,6 +28,7 @@ const TASKS_APART_US_MAX: u64 = 1_000_000;
 
 /// What a run's numbers are worth.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// The numbers are the target's.
@@ -52,6 +53,7 @@ impl State {
 
 /// What a run's numbers are worth, and why.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Verdict {
     /// What they are worth.
@@ -149,7 +151,7 @@ fn generator_limit(report: &Report) -> Option<Warning> {
 fn worst_worker(report: &Report, from_second: u64, to_second: u64) -> String {
     let late_of = |worker: &super::Worker| {
         let timeline = &worker.measured.timeline;
-        let step = timeline.seconds_per_row.max(1);
+        let step = timeline.seconds_per_row;
         let rows = timeline.late.iter().enumerate();
         let inside = |index: usize| {
             let second = index as u64 * step;

@@ -6,7 +6,7 @@
 
 use super::judge::State;
 use super::run_json::{Report, ThresholdReport};
-use super::units::number;
+use super::units::TimeUnit;
 use crate::metrics::threshold::Outcome;
 
 /// The XML.
@@ -22,14 +22,15 @@ pub fn render(report: &Report) -> String {
     let title = escaped(&report.run.title);
     let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     out.push_str(&format!(
-        "<testsuites tests=\"{tests}\" failures=\"{failures}\" errors=\"{errors}\" time=\"{seconds}\">\n  \
+        "<testsuites tests=\"{tests}\" failures=\"{failures}\" errors=\"{errors}\" \
+         time=\"{seconds}\">\n  \
          <testsuite name=\"{title}\" tests=\"{tests}\" failures=\"{failures}\" errors=\"{errors}\" \
          skipped=\"{skipped}\" time=\"{seconds}\" timestamp=\"{}\">\n",
         escaped(&report.started_at)
     ));
     out.push_str(&verdict(report));
     for threshold in &report.thresholds {
-        out.push_str(&case(threshold));
+        out.push_str(&case(threshold, report));
     }
     out.push_str("  </testsuite>\n</testsuites>\n");
     out
@@ -50,10 +51,11 @@ fn verdict(report: &Report) -> String {
     }
 }
 
-fn case(threshold: &ThresholdReport) -> String {
+fn case(threshold: &ThresholdReport, report: &Report) -> String {
     let (metric, expression) = (escaped(&threshold.metric), escaped(&threshold.expression));
     let start = format!("    <testcase classname=\"{metric}\" name=\"{expression}\"");
-    let seen = threshold.observed.map_or_else(|| "no data".to_owned(), |seen| number(seen, 6));
+    let seen = threshold.seen(report, TimeUnit::Fitting);
+    let seen = seen.map_or_else(|| "no data".to_owned(), |(_, seen)| escaped(&seen));
     if threshold.failed {
         return format!(
             "{start}>\n      <failure message=\"expected {expression}, seen {seen}\" \

@@ -2,9 +2,9 @@
 
 use super::judge::State;
 use super::run_json::Report;
-use super::units::{duration_us, number, share_percent};
+use super::units::{TimeUnit, duration_us, number, share_percent};
 use crate::metrics::threshold::Outcome;
-use crate::metrics::{Histogram, Threshold, carried_us};
+use crate::metrics::{Histogram, carried_us};
 
 /// Rows of a table; the rest is counted.
 const ROWS_MAX: usize = 20;
@@ -61,14 +61,9 @@ fn thresholds(out: &mut String, report: &Report) {
             Outcome::NoData if threshold.failed => "✗",
             Outcome::NoData => "?",
         };
-        let seen = threshold.observed.map_or_else(
-            || "no data".to_owned(),
-            |seen| {
-                let parsed = Threshold::parse(&threshold.metric, &threshold.expression);
-                let method = parsed.map(|parsed| parsed.method()).unwrap_or_default();
-                format!("{method}={}", number(seen, 4))
-            },
-        );
+        let seen = threshold
+            .seen(report, TimeUnit::Fitting)
+            .map_or_else(|| "no data".to_owned(), |(method, seen)| format!("{method}={seen}"));
         let (metric, expression) = (escaped(&threshold.metric), escaped(&threshold.expression));
         out.push_str(&format!("| {mark} | {metric} | {expression} | {seen} |\n"));
     }

@@ -10,11 +10,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::check;
 use super::judge::{self, State, Verdict};
 use super::summary::Summary;
-use super::warning::Warning;
-use crate::metrics::threshold::Outcome;
-use crate::metrics::{Measured, Threshold, Timeline, Totals, View, WorkerMeasured};
+use super::units::{TimeUnit, duration_in, number, share_percent};
+use super::warning::{Severity, Warning};
+use crate::metrics::threshold::{Outcome, Sample};
+use crate::metrics::{
+    Contains, Measured, Threshold, Timeline, Totals, View, WorkerMeasured, built_in,
+};
 
 /// The schema of the reports that this version writes.
 pub const SCHEMA: &str = "tallyho.run.v1";
@@ -24,8 +28,9 @@ const SCHEMA_MAJOR: u32 = 1;
 
 /// Everything that is known of a run after its end.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Report {
-    /// [`SCHEMA`].
+    /// Which schema this is: `tallyho.run.v1`.
     pub schema: String,
     /// Which run it is.
     pub run: Run,
@@ -43,6 +48,7 @@ pub struct Report {
     pub verdict: Verdict,
     /// What whoever reads the numbers must know.
     #[serde(default, serialize_with = "warnings_with_words", skip_deserializing)]
+    #[cfg_attr(test, schemars(with = "Vec<WithWords<'static>>"))]
     pub warnings: Vec<Warning>,
     /// The conditions on the metrics, and whether they hold.
     #[serde(default)]
@@ -65,6 +71,7 @@ pub struct Report {
 
 /// Which run a report is of.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Run {
     /// The run's id; the same for all tasks of a test.
@@ -111,6 +118,7 @@ fn quoted(word: &str) -> String {
 
 /// One process of the run, on one machine or in one container.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Task {
     /// Its number among the tasks of the test.
@@ -139,6 +147,7 @@ pub struct Task {
 
 /// How a process fared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct TaskHealth {
     /// CPU time of the whole process, µs.
@@ -157,6 +166,7 @@ pub struct TaskHealth {
 
 /// One worker of one task.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Worker {
     /// Its task.
@@ -176,6 +186,7 @@ impl Worker {
 
 /// A threshold and its outcome.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ThresholdReport {
     /// The metric with its tags.
     pub metric: String,
@@ -224,6 +235,8 @@ pub enum ReadError {
     Newer(String),
     /// It is broken.
     Json(serde_json::Error),
+    /// It says what cannot be.
+    Impossible(String),
     /// Reports to be merged are of different runs.
     Different {
         /// What differs.
@@ -252,6 +265,7 @@ impl fmt::Display for ReadError {
                  {SCHEMA}): read it with that version"
             ),
             Self::Json(error) => write!(f, "this report cannot be read: {error}"),
+            Self::Impossible(what) => write!(f, "this report says what cannot be: {what}"),
             Self::Different { what, first, other } => write!(
                 f,
                 "these reports are not of one test: {what} is {first} in one and {other} in another"
@@ -298,18 +312,24 @@ impl Report {
     /// Computes what follows from the sums.
     fn derive(&mut self) {
         self.summary = Summary::of(&self.totals, self.duration_us);
+        let mut thresholds = std::mem::take(&mut self.thresholds);
+        for threshold in &mut thresholds {
+            threshold.evaluate(&self.view());
+        }
+        self.thresholds = thresholds;
+        self.warnings = judge::warnings(self);
+        self.verdict = Verdict::of(&self.warnings);
+    }
+
+    /// What thresholds look at.
+    pub(super) fn view(&self) -> View<'_> {
         let last = self.timeline.rows.last();
-        let view = View {
+        View {
             totals: &self.totals,
             elapsed: Duration::from_micros(self.duration_us),
             bots_active: last.map(|row| row.bots_active),
             bots_allocated: last.map(|row| row.bots_allocated),
-        };
-        for threshold in &mut self.thresholds {
-            threshold.evaluate(&view);
         }
-        self.warnings = judge::warnings(self);
-        self.verdict = Verdict::of(&self.warnings);
     }
 
     /// Whether a threshold counts as failed.
@@ -337,6 +357,7 @@ impl Report {
             Some(_) => {}
         }
         let mut report: Self = serde_json::from_str(json).map_err(ReadError::Json)?;
+        check::check(json, &report).map_err(ReadError::Impossible)?;
         report.derive();
         Ok(report)
     }
@@ -350,6 +371,7 @@ impl Report {
         for report in reports {
             merged.add(report)?;
         }
+        merged.tasks.sort_by_key(|task| task.index);
         merged.workers.sort_by_key(Worker::key);
         let rows = merged.timeline.seconds_per_row;
         for worker in &mut merged.workers {
@@ -377,7 +399,9 @@ impl Report {
         self.ended_at = self.ended_at.clone().max(other.ended_at);
         self.duration_us = self.duration_us.max(other.duration_us);
         self.run.tasks_expected = self.run.tasks_expected.max(other.run.tasks_expected);
-        self.run.stopped_by = self.run.stopped_by.take().or(other.run.stopped_by);
+        // The lesser text, so that the order of merging does not matter.
+        let reasons = [self.run.stopped_by.take(), other.run.stopped_by];
+        self.run.stopped_by = reasons.into_iter().flatten().min();
         self.totals.add(&other.totals);
         self.timeline.add(&other.timeline);
         self.tasks.extend(other.tasks);
@@ -411,6 +435,23 @@ impl ThresholdReport {
         self.failed = threshold.is_failed_by(evaluation.outcome);
     }
 
+    /// The aggregation and what it gave, in the unit of the metric; none without data.
+    pub(super) fn seen(&self, report: &Report, unit: TimeUnit) -> Option<(String, String)> {
+        let observed = self.observed?;
+        let threshold = Threshold::parse(&self.metric, &self.expression).ok()?;
+        let method = threshold.method();
+        let contains = built_in(threshold.metric()).map(|metric| metric.contains);
+        let text = match threshold.sample(&report.view()) {
+            Sample::Trend(_) if contains == Some(Contains::Time) => {
+                duration_in(scaled(observed, 1e6), unit)
+            }
+            Sample::Share(_) => share_percent(scaled(observed, 1e6), 1_000_000),
+            Sample::Counter(_) if method == "rate" => format!("{}/s", number(observed, 6)),
+            _ => number(observed, 6),
+        };
+        Some((method, text))
+    }
+
     /// The percentile it asks for, if it asks for one.
     pub(super) fn percentile(&self) -> Option<f64> {
         let threshold = Threshold::parse(&self.metric, &self.expression).ok()?;
@@ -418,18 +459,34 @@ impl ThresholdReport {
     }
 }
 
-/// Warnings with the sentences that people read, beside the evidence.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a time below an hour or a share, neither negative"
+)]
+fn scaled(value: f64, factor: f64) -> u64 {
+    (value * factor).round() as u64
+}
+
+/// A warning as it is written: the sentences that people read beside the evidence.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct WithWords<'a> {
+    /// How much it takes from the result's worth.
+    severity: Severity,
+    /// What was seen.
+    message: String,
+    /// What to do about it.
+    advice: &'static str,
+    /// The same as data.
+    evidence: &'a Warning,
+}
+
+/// Warnings are written with their sentences, and computed again on reading.
 fn warnings_with_words<S: serde::Serializer>(
     warnings: &[Warning],
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    #[derive(Serialize)]
-    struct WithWords<'a> {
-        severity: super::warning::Severity,
-        message: String,
-        advice: &'static str,
-        evidence: &'a Warning,
-    }
     serializer.collect_seq(warnings.iter().map(|warning| WithWords {
         severity: warning.severity(),
         message: warning.to_string(),

@@ -10,6 +10,7 @@ use crate::metrics::{Count, Histogram, Series, Share, Totals, carried_us};
 
 /// The figures of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Summary {
     /// Arrivals that the plan had.
     pub due: u64,
@@ -55,6 +56,7 @@ pub struct Summary {
 
 /// The figures of the requests of one name.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RequestSummary {
     /// The name.
     pub name: String,
@@ -76,6 +78,7 @@ pub struct RequestSummary {
 
 /// Percentiles in µs; none where there are too few samples.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Percentiles {
     /// How many samples.
     pub count: u64,

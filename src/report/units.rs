@@ -129,3 +129,91 @@ pub(crate) fn clock(second: u64) -> String {
         format!("{minutes:02}:{seconds:02}")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_cut_to_two_decimals_in_the_greatest_unit_that_fits() {
+        for (ns, expected) in [
+            (0, "0s"),
+            (999, "999ns"),
+            (1_000, "1µs"),
+            (1_239, "1.23µs"),
+            (999_999, "999.99µs"),
+            (1_000_000, "1ms"),
+            (148_219_999, "148.21ms"),
+            (999_999_999, "999.99ms"),
+            (1_000_000_000, "1s"),
+            (1_500_000_000, "1.5s"),
+            (59_999_999_999, "59.99s"),
+            (60_000_000_000, "1m0s"),
+            (61_999_000_000, "1m1s"),
+            (3_599_000_000_000, "59m59s"),
+            (3_723_500_000_000, "1h2m3s"),
+        ] {
+            assert_eq!(duration_ns(ns), expected, "{ns} ns");
+        }
+    }
+
+    #[test]
+    fn a_fixed_unit_has_two_decimals() {
+        assert_eq!(duration_in(1_234_567, TimeUnit::Milliseconds), "1.23ms");
+        assert_eq!(duration_in(1_235_000, TimeUnit::Milliseconds), "1.24ms");
+        assert_eq!(duration_in(1_500, TimeUnit::Microseconds), "1.50µs");
+        assert_eq!(duration_in(90_000_000_000, TimeUnit::Seconds), "90.00s");
+        assert_eq!(duration_in(90_000_000_000, TimeUnit::Fitting), "1m30s");
+    }
+
+    #[test]
+    fn shares_are_cut_so_that_nothing_becomes_everything() {
+        for (part, whole, expected) in [
+            (0, 0, "0.00%"),
+            (0, 45, "0.00%"),
+            (45, 45, "100.00%"),
+            (99_999, 100_000, "99.99%"),
+            (1, 3, "33.33%"),
+            (2, 3, "66.66%"),
+            (1, 100_000, "0.00%"),
+            (u64::MAX - 1, u64::MAX, "99.99%"),
+        ] {
+            assert_eq!(share_percent(part, whole), expected, "{part} of {whole}");
+        }
+        assert_eq!(whole_percent(999, 1000), 99);
+        assert_eq!(whole_percent(97, 100), 97);
+    }
+
+    #[test]
+    fn bytes_are_powers_of_1000_with_one_decimal_below_ten() {
+        for (count, expected) in [
+            (0, "0 B"),
+            (9, "9 B"),
+            (999, "999 B"),
+            (1_000, "1.0 kB"),
+            (1_250, "1.3 kB"),
+            (9_949, "9.9 kB"),
+            (12_345, "12 kB"),
+            (5_400_000, "5.4 MB"),
+            (1_000_000_000, "1.0 GB"),
+            (u64::MAX, "18 EB"),
+        ] {
+            assert_eq!(bytes(count), expected, "{count}");
+        }
+    }
+
+    #[test]
+    fn numbers_have_no_needless_zeros() {
+        assert_eq!(number(6.561_09, 6), "6.56109");
+        assert_eq!(number(13.122_179, 6), "13.122179");
+        assert_eq!(number(20_000.0, 6), "20000");
+        assert_eq!(number(0.5, 2), "0.5");
+        assert_eq!(number(10.0, 0), "10");
+    }
+
+    #[test]
+    fn seconds_of_a_run_are_a_clock() {
+        assert_eq!(clock(47), "00:47");
+        assert_eq!(clock(3_600 + 62), "1:01:02");
+    }
+}

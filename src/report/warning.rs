@@ -11,6 +11,7 @@ use super::units::{clock, duration_us, share_percent};
 
 /// How much a warning takes from the worth of the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// Worth knowing; the numbers stand.
@@ -24,6 +25,7 @@ pub enum Severity {
 /// Something about a run that whoever reads its numbers must know. Times are µs or whole seconds
 /// since its start, as the names say.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Warning {
     /// No request was made.
@@ -195,8 +197,8 @@ impl Warning {
                 "check the target's address, that the plan lasts longer than zero, and the failures"
             }
             Self::GeneratorLimit { .. } => {
-                "lower the rate, or give the generator more cores or tasks; treat response times in \
-                 that window as upper bounds"
+                "lower the rate, or give the generator more cores or tasks; treat response times \
+                 in that window as upper bounds"
             }
             Self::DroppedIterations { .. } => {
                 "raise maxVUs, or set onNoFreeBot to wait; the load was lower than planned, and \
@@ -212,8 +214,8 @@ impl Warning {
             }
             Self::FilesNearLimit { .. } => "raise the limit of open files (ulimit -n)",
             Self::DriverFallback { .. } => {
-                "nothing needs doing; containers block io_uring by default, and epoll is a few percent \
-                 slower"
+                "nothing needs doing; containers block io_uring by default, and epoll is a few \
+                 percent slower"
             }
             Self::ThresholdWithoutData { .. } => {
                 "check the metric's name and tags; to fail on no data, say so in the threshold"
@@ -231,10 +233,12 @@ impl Warning {
             }
             Self::Overflow { .. } => "set a timeout below one hour",
             Self::Interrupted { .. } => {
-                "raise gracefulStop to let them end; their requests are counted, their durations not"
+                "raise gracefulStop to let them end; their requests are counted, their durations \
+                 not"
             }
             Self::TasksMissing { .. } => {
-                "merge again when they have arrived; counts and percentiles are those of the present"
+                "merge again when they have arrived; counts and percentiles are those of the \
+                 present"
             }
             Self::TasksApart { .. } => {
                 "give all tasks the same start time; the load rose more slowly than planned"
@@ -273,7 +277,8 @@ impl fmt::Display for Warning {
             ),
             Self::DroppedIterations { dropped, due, from_second, to_second } => write!(
                 f,
-                "{dropped} of {due} due iterations ({}) were dropped from {} to {}: no bot was free",
+                "{dropped} of {due} due iterations ({}) were dropped from {} to {}: no bot was \
+                 free",
                 share_percent(*dropped, *due),
                 clock(*from_second),
                 clock(*to_second),
@@ -285,8 +290,8 @@ impl fmt::Display for Warning {
             ),
             Self::CpuThrottled { task, periods_throttled, periods, throttled_us } => write!(
                 f,
-                "task {task} was stopped by its CPU limit in {periods_throttled} of {periods} periods, \
-                 for {} in all",
+                "task {task} was stopped by its CPU limit in {periods_throttled} of {periods} \
+                 periods, for {} in all",
                 duration_us(*throttled_us),
             ),
             Self::FilesNearLimit { task, open, limit } => {
@@ -295,6 +300,22 @@ impl fmt::Display for Warning {
             Self::DriverFallback { driver, reason } => {
                 write!(f, "the IO driver is {driver}: {reason}")
             }
+            Self::TasksMissing { present, expected } => {
+                let missing = expected.saturating_sub(*present);
+                write!(f, "the reports of {missing} of {expected} tasks are missing")
+            }
+            Self::TasksApart { apart_us } => {
+                write!(f, "the tasks started {} apart", duration_us(*apart_us))
+            }
+            _ => self.fmt_of_metrics(f),
+        }
+    }
+}
+
+impl Warning {
+    /// The sentences of warnings about single metrics.
+    fn fmt_of_metrics(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Self::ThresholdWithoutData { metric, expression } => {
                 write!(f, "threshold '{expression}' of {metric} has no data")
             }
@@ -308,7 +329,8 @@ impl fmt::Display for Warning {
             ),
             Self::OtherNames { uses } => write!(
                 f,
-                "{uses} checks, actions or custom values had more different names than are kept apart"
+                "{uses} checks, actions or custom values had more different names than are kept \
+                 apart"
             ),
             Self::NamesTaken { values } => {
                 write!(f, "{values} custom values bear the name of a built-in metric: not counted")
@@ -322,13 +344,7 @@ impl fmt::Display for Warning {
             Self::Interrupted { iterations } => {
                 write!(f, "{iterations} iterations were stopped at the end of the run")
             }
-            Self::TasksMissing { present, expected } => {
-                write!(f, "the reports of {} of {expected} tasks are missing", expected - present)
-            }
-            Self::TasksApart { apart_us } => {
-                write!(f, "the tasks started {} apart", duration_us(*apart_us))
-            }
-            Self::Unknown => f.write_str("a warning that this version does not know"),
+            _ => f.write_str("a warning that this version does not know"),
         }
     }
 }

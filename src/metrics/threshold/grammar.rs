@@ -3,7 +3,8 @@
 //! ```text
 //! key        = metric | metric{tag:value,tag2:value2}      (quotes around a tag or value allowed)
 //! expression = method ws* operator ws* number
-//! method     = count rate (counter) · value (gauge) · rate (rate) · avg min med max p(0..100) (trend)
+//! method     = count rate (counter) · value (gauge) · rate (rate)
+//!            | avg min med max p(0..100) (trend)
 //! operator   = < <= > >= == === !=
 //! ```
 //! An error says what is wrong, where (bytes of the key or the expression), and what was expected.
@@ -17,12 +18,23 @@ use crate::metrics::table::{self, BUILT_IN, Kind, Metric};
 /// Why a threshold cannot be understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ThresholdError {
-    /// The text it is in: the key or the expression, as given.
+    /// Which of the two texts it is in.
+    pub part: Part,
+    /// That text, as given.
     pub text: String,
     /// Which bytes of it.
     pub span: Range<usize>,
     /// What is wrong there.
     pub problem: Problem,
+}
+
+/// The two texts of a threshold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The metric and its tags.
+    Key,
+    /// The condition.
+    Expression,
 }
 
 /// What is wrong in a threshold.
@@ -101,7 +113,7 @@ impl fmt::Display for Problem {
 
 impl fmt::Display for ThresholdError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { text, span, problem } = self;
+        let Self { part: _, text, span, problem } = self;
         let part = text.get(span.clone()).unwrap_or_default();
         if part.is_empty() {
             write!(f, "threshold '{text}', column {}: {problem}", span.start + 1)
@@ -113,8 +125,14 @@ impl fmt::Display for ThresholdError {
 
 impl std::error::Error for ThresholdError {}
 
+impl ThresholdError {
+    pub(super) fn of_key(self) -> Self {
+        Self { part: Part::Key, ..self }
+    }
+}
+
 fn error(text: &str, span: Range<usize>, problem: Problem) -> ThresholdError {
-    ThresholdError { text: text.to_owned(), span, problem }
+    ThresholdError { part: Part::Expression, text: text.to_owned(), span, problem }
 }
 
 /// A key in parts: the metric's name, and the tags that select a part of it.

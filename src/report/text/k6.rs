@@ -7,7 +7,7 @@
 use super::layout::{Paint, left, width};
 use super::{Colour, Mode, Options};
 use crate::metrics::threshold::Outcome;
-use crate::metrics::{Contains, Histogram, Threshold, built_in, is_carried};
+use crate::metrics::{Contains, Histogram, built_in, is_carried};
 use crate::report::k6_metrics::{K6Metric, Value, k6_metrics};
 use crate::report::run_json::{Report, ThresholdReport};
 use crate::report::units::{
@@ -40,12 +40,12 @@ pub(super) fn thresholds(out: &mut String, report: &Report, options: &Options) {
             out.push_str(&format!("    {}\n", threshold.metric));
             last = Some(&threshold.metric);
         }
-        out.push_str(&threshold_line(threshold, options));
+        out.push_str(&threshold_line(threshold, report, options));
     }
     out.push('\n');
 }
 
-fn threshold_line(threshold: &ThresholdReport, options: &Options) -> String {
+fn threshold_line(threshold: &ThresholdReport, report: &Report, options: &Options) -> String {
     let colour = options.colour;
     let mark = match (threshold.outcome, threshold.failed) {
         (Outcome::Pass, _) => colour.paint(Paint::Good, "✓"),
@@ -53,45 +53,11 @@ fn threshold_line(threshold: &ThresholdReport, options: &Options) -> String {
         (Outcome::NoData, true) => colour.paint(Paint::Bad, "✗"),
         (Outcome::NoData, false) => colour.paint(Paint::Caution, "?"),
     };
-    let seen =
-        match (threshold.observed, Threshold::parse(&threshold.metric, &threshold.expression)) {
-            (Some(observed), Ok(parsed)) => {
-                format!(
-                    "{}={}",
-                    parsed.method(),
-                    colour.paint(Paint::Value, &observed_text(&parsed, observed, options))
-                )
-            }
-            _ => colour.paint(Paint::Caution, "no data"),
-        };
+    let seen = match threshold.seen(report, options.time_unit) {
+        Some((method, seen)) => format!("{method}={}", colour.paint(Paint::Value, &seen)),
+        None => colour.paint(Paint::Caution, "no data"),
+    };
     format!("    {mark} '{}' {seen}\n", threshold.expression)
-}
-
-/// What a threshold saw, in the unit of its metric.
-fn observed_text(threshold: &Threshold, observed: f64, options: &Options) -> String {
-    let metric = built_in(threshold.metric());
-    let method = threshold.method();
-    match metric.map(|metric| metric.contains) {
-        Some(Contains::Time) => duration_in(ns_of_ms(observed), options.time_unit),
-        Some(Contains::Default)
-            if method == "rate"
-                && metric.is_some_and(|metric| metric.kind == crate::metrics::Kind::Rate) =>
-        {
-            share_percent(millionths(observed), 1_000_000)
-        }
-        _ if method == "rate" => format!("{}/s", number(observed, 6)),
-        _ => number(observed, 6),
-    }
-}
-
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a time below an hour")]
-fn ns_of_ms(ms: f64) -> u64 {
-    (ms * 1e6).round() as u64
-}
-
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share, 0..=1")]
-fn millionths(share: f64) -> u64 {
-    (share * 1e6).round() as u64
 }
 
 /// All metrics, in blocks.

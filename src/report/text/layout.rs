@@ -57,16 +57,20 @@ pub(super) fn cut(text: &str, columns: usize) -> String {
     format!("{kept}…")
 }
 
+/// A space at which a line does not end, shown as a space: for names of several words.
+pub(super) const NO_BREAK: char = '\u{a0}';
+
 /// Words in lines of at most `columns`; a word that is longer has a line of its own.
 pub(super) fn wrapped(text: &str, columns: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
+    for word in text.split([' ', '\n', '\t', '\r']).filter(|word| !word.is_empty()) {
+        let word = &word.replace(NO_BREAK, " ");
         match lines.last_mut() {
             Some(line) if width(line) + 1 + width(word) <= columns => {
                 line.push(' ');
                 line.push_str(word);
             }
-            _ => lines.push(word.to_owned()),
+            _ => lines.push(word.clone()),
         }
     }
     lines

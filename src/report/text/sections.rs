@@ -1,6 +1,6 @@
 //! The parts of the text report that k6 does not have.
 
-use super::layout::{Paint, cut, left, paragraph, right, wrapped};
+use super::layout::{NO_BREAK, Paint, cut, left, paragraph, right, wrapped};
 use super::{Options, title};
 use crate::metrics::{Histogram, LATE_US, carried_us};
 use crate::report::judge::State;
@@ -12,10 +12,10 @@ const PERCENTILES: [(&str, f64); 5] =
     [("p50", 50.0), ("p90", 90.0), ("p99", 99.0), ("p99.9", 99.9), ("max", 100.0)];
 /// The longest time that is not cut is 8 columns (148.21ms).
 const TIME_COLUMNS: usize = 9;
-/// Labels, a count and a share before the times of a table: with these, a line has 79 columns.
-const LABEL_COLUMNS: usize = 15;
-const COUNT_COLUMNS: usize = 10;
-const SHARE_COLUMNS: usize = 9;
+/// Label, count and share before the times: with the indent of 4, a line has 79 columns.
+const LABEL_COLUMNS: usize = 13;
+const COUNT_COLUMNS: usize = 9;
+const SHARE_COLUMNS: usize = 8;
 /// Failures, requests and actions that are listed; the rest is counted.
 const ROWS_MAX: usize = 20;
 /// Workers that are listed: those with the greatest lag.
@@ -132,8 +132,10 @@ pub(super) fn failures(out: &mut String, report: &Report, options: &Options) {
         out.push_str(&format!("    {kind}  {count}  from {} to {}\n", clock(from), clock(to)));
         let mut requests: Vec<_> = failure.requests.iter().collect();
         requests.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
-        let named = requests.iter().take(5).map(|(name, count)| format!("{name} ({count})"));
-        let mut named: Vec<String> = named.collect();
+        let named = |(name, count): &(&String, &u64)| {
+            format!("{name} ({count})").replace(' ', &NO_BREAK.to_string())
+        };
+        let mut named: Vec<String> = requests.iter().take(5).map(named).collect();
         if requests.len() > 5 {
             named.push(format!("and {} more", requests.len() - 5));
         }
@@ -207,8 +209,10 @@ fn task(out: &mut String, report: &Report, task: &Task, options: &Options) {
     let pinned = if task.pinned { "pinned" } else { "not pinned" };
     let name =
         if report.tasks.len() > 1 { format!("task {}", task.index) } else { "task".to_owned() };
+    let of_workers =
+        if workers == 1 { "1 worker".to_owned() } else { format!("{workers} workers") };
     let machine = format!(
-        "{}, {} CPUs, {workers} workers ({pinned}), kernel {}",
+        "{}, {} CPUs, {of_workers} ({pinned}), kernel {}",
         task.host,
         number(task.cpus, 2),
         task.kernel
