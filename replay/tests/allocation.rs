@@ -107,7 +107,7 @@ impl Bot for Busy {
 
     async fn session(&mut self, ctx: &mut Context) -> Outcome {
         for _ in 0..20 {
-            let think = ctx.draw(site("think")).exponential(Duration::from_secs(1));
+            let think = ctx.draw(site!("think")).exponential(Duration::from_secs(1));
             ctx.sleep(think).await;
             let menu = &mut self.menu;
             let done = dispatch!(ctx, menu, {
@@ -116,7 +116,7 @@ impl Bot for Busy {
                     ctx.check("list is there", sent.is_ok_and(|response| response.is_success()));
                 },
                 "add": 3 => {
-                    let price = ctx.draw(site("price")).between(1..=99);
+                    let price = ctx.draw(site!("price")).between(1..=99);
                     let sent = ctx.post("/items").name("add").json(&[price]).send().await;
                     ctx.check("added", sent.is_ok());
                 },

@@ -85,7 +85,7 @@ impl Bot for Random {
                 return Outcome::StopBot;
             }
             match step % 16 {
-                0 => ctx.sleep(ctx.draw(site("think")).exponential(Duration::from_secs(3))).await,
+                0 => ctx.sleep(ctx.draw(site!("think")).exponential(Duration::from_secs(3))).await,
                 1 => {
                     let active = ctx.ask(Question::ActiveBots).await;
                     ctx.gauge("active", active as f64);
@@ -116,8 +116,8 @@ impl Bot for Random {
 
 impl Random {
     async fn fetch(&mut self, ctx: &mut Context, step: u64) {
-        let id = ctx.draw(site("fetch.id")).between(1..=500);
-        let place = permuted(ctx.seed(), site("place"), 1000, id);
+        let id = ctx.draw(site!("fetch.id")).between(1..=500);
+        let place = permuted(ctx.seed(), site!("place"), 1000, id);
         let name = ["list", "item", "search", "user"][(step % 4) as usize];
         let mut request = ctx.request(Method::ALL[(step % 7) as usize], "/items?é=1").name(name);
         if let Some(token) = self.memory.token {
@@ -193,9 +193,9 @@ impl Random {
         let chosen = dispatch!(ctx, plain, {
             "count": weights[3] => ctx.counter("plain", 1),
             "check": weights[4], if self.memory.visits > 1 => {
-                ctx.check("again", ctx.draw(site("again")).chance(9, 10));
+                ctx.check("again", ctx.draw(site!("again")).chance(9, 10));
             },
-            "draw": weights[5] => ctx.counter("new", ctx.draw_new(site("new")).below(100)),
+            "draw": weights[5] => ctx.counter("new", ctx.draw_new(site!("new")).below(100)),
         });
         ctx.rate("acted", chosen.acted().is_some());
     }

@@ -57,7 +57,7 @@ pub fn silence_panics_of_bots() {
 
 /// One draw of the test's own.
 pub fn random(seed: u64, n: u32) -> Draw {
-    SessionKey::new(seed, 0x7E57, 0, 0).draw(site("test"), n)
+    SessionKey::new(seed, 0x7E57, 0, 0).draw(site!("test"), n)
 }
 
 /// What a session did, as text per step, and its record.
