@@ -241,8 +241,8 @@ fn the_clock_never_goes_back() {
 
 #[test]
 fn carried_state_reaches_the_next_session_and_no_other() {
-    let bot = bot!(Vec<u32>, |ctx, kept| {
-        kept.push(ctx.draw(site!("kept")).below(100) as u32);
+    let bot = bot!(Vec<u64>, |ctx, kept| {
+        kept.push(ctx.draw(site!("kept")).below(100));
         Outcome::Done
     });
     let mut session = session(&bot);
@@ -378,7 +378,7 @@ fn an_action_left_by_return_is_noted_with_its_time() {
                 ctx.sleep(Duration::from_secs(1)).await;
                 return Outcome::Done;
             },
-            "stay": 0 => {},
+            "stay": 0 => ctx.counter("stays", 1),
         });
         Outcome::Stuck
     });
@@ -405,8 +405,8 @@ fn the_run_replaces_weights_by_name_and_forces_actions() {
         Outcome::Failed(done.into())
     });
     let live = |forced: &[&str], weights: &[(&str, &str, u32)]| {
-        let mut run = RunFacts::default();
-        run.forced = forced.iter().map(|text| text.parse().expect("good")).collect();
+        let forced = forced.iter().map(|text| text.parse().expect("good")).collect();
+        let mut run = RunFacts { forced, ..RunFacts::default() };
         for (set, action, weight) in weights {
             run.weights.insert(set, action, *weight);
         }
