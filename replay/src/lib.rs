@@ -96,7 +96,7 @@ pub use name::Name;
 pub use observe::{Level, Note, ReadError, Response, ResponseParts};
 pub use request::{BodyUse, Expected, Method, Prepared, Request, RequestError};
 pub use run::{NamedSecrets, RunFacts};
-pub use secret::{Place, Secret, SecretKey, Vault};
+pub use secret::{Place, Secret, SecretKey, Vault, is_secret_name};
 pub use session::{
     Carry, Command, Event, Fault, FaultKind, Input, Outcome, Question, Session, Start, Who,
 };

@@ -10,7 +10,7 @@ use tallyho_replay::dispatch::{ActionResult, ActionSet, Dispatched, ForcedAction
 use tallyho_replay::{
     Bot, BotType, Carry, Command, Context, Event, Failure, FaultKind, Input, Level, Name, Note,
     Outcome, Place, Question, ReadError, Recording, ResponseParts, RunFacts, Scratch, Secret,
-    SecretKey, Session, Start, Who, dispatch, site,
+    SecretKey, Session, Start, Who, dispatch, is_secret_name, site,
 };
 
 /// A bot whose session is a function: each test writes only that.
@@ -563,4 +563,14 @@ fn a_difference_is_told_in_plain_words() {
     assert!(tallyho_replay::replayer::replay(&recorded, &run, &record).is_ok());
     let error = tallyho_replay::replayer::replay(&replayed, &run, &record).expect_err("differs");
     support::assert_golden("difference.txt", &format!("{error}\n"));
+}
+
+#[test]
+fn names_that_look_like_secrets_are_secrets() {
+    for name in ["Authorization", "set-cookie", "X-Auth-Token", "x-api-key", "userPassword"] {
+        assert!(is_secret_name(name), "{name}");
+    }
+    for name in ["Content-Type", "ETag", "X-Request-Id", ""] {
+        assert!(!is_secret_name(name), "{name}");
+    }
 }
