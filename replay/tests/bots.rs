@@ -258,6 +258,35 @@ fn carried_state_reaches_the_next_session_and_no_other() {
 }
 
 #[test]
+fn after_a_panic_or_a_stuck_session_nothing_is_carried() {
+    let bot = bot!(u32, |ctx, kept| {
+        *kept += 1;
+        match (*kept, ctx.who().session) {
+            (1, _) => Outcome::Done,
+            (_, 3) => panic!("bot: on purpose"),
+            _ => {
+                std::future::pending::<()>().await;
+                Outcome::Done
+            }
+        }
+    });
+    support::silence_panics_of_bots();
+    let mut session = session(&bot);
+    for (number, end, carry) in [
+        (1, Outcome::Done, "1"),
+        (2, Outcome::Stuck, "null"),
+        (3, Outcome::Done, "1"),
+        (3, Outcome::Panicked, "null"),
+        (4, Outcome::Done, "1"),
+    ] {
+        let who = Who { scenario: 1, bot: 2, session: number };
+        let start = Start { who, carry: Carry::Own, setup: None, at_us: 0, stopping: false };
+        assert_eq!(session.start(start), Command::End(end));
+        assert_eq!(String::from_utf8_lossy(session.carry()), carry);
+    }
+}
+
+#[test]
 fn a_draw_at_one_site_moves_no_draw_of_another() {
     let plain = bot!(|ctx| Outcome::Failed(ctx.draw(site!("a")).bits().to_string().into()));
     let more = bot!(|ctx| {
