@@ -42,8 +42,8 @@ fn write_samples(text: &mut String, what: &str, draw: impl Fn() -> Draw) {
     let duration = Duration::from_millis(1)..=Duration::from_secs(20);
     writeln!(
         text,
-        "{what}: bits {:016x} below(10) {} below(2^63+1) {} between(5..=7) {} all {} chance(1/3) {} \
-         weighted {:?} duration {:?} exponential {:?} shuffle {items:?}",
+        "{what}: bits {:016x} below(10) {} below(2^63+1) {} between(5..=7) {} all {} \
+         chance(1/3) {} weighted {:?} duration {:?} exponential {:?} shuffle {items:?}",
         draw().bits(),
         draw().below(10),
         draw().below((1 << 63) + 1),

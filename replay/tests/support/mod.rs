@@ -176,7 +176,7 @@ fn any_body(draw: &mut Draw) -> Vec<u8> {
         3 => b"[1,2,3]".to_vec(),
         4 if float.is_finite() => format!(r#"{{"id":{n},"price":{float:?},"items":[]}}"#).into(),
         _ => format!(
-            r#"{{"id":{n},"price":0.1,"token":"tok-\"en-{n}-xyz","items":[{{"id":{}}},{{"id":7}}]}}"#,
+            r#"{{"id":{n},"price":0.1,"token":"tok-\"en-{n}","items":[{{"id":{}}},{{"id":7}}]}}"#,
             n + 1
         )
         .into(),
