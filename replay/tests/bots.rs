@@ -399,6 +399,38 @@ fn a_skipped_action_is_followed_by_another_choice_a_bounded_number_of_times() {
 }
 
 #[test]
+fn a_skipped_action_does_not_make_room_for_a_repeat() {
+    let bot = bot!(|ctx| {
+        let mut set = ActionSet::new("set").no_repeat();
+        let mut done = 0;
+        for _ in 0..5 {
+            let _ = dispatch!(ctx, set, {
+                "act": 1 => {
+                    done += 1;
+                    Act::Done
+                },
+                "skip": 1 => Act::Skipped,
+            });
+        }
+        ctx.counter("done", done);
+        Outcome::Done
+    });
+    enum Act {
+        Done,
+        Skipped,
+    }
+    impl ActionResult for Act {
+        fn is_skipped(&self) -> bool {
+            matches!(self, Self::Skipped)
+        }
+    }
+    let mut session = session(&bot);
+    start(&mut session);
+    let last = notes(&session).pop();
+    assert_eq!(last, Some(Note::Counter { name: "done".into(), by: 1 }));
+}
+
+#[test]
 fn an_action_left_by_return_is_noted_with_its_time() {
     let bot = bot!(|ctx| {
         let mut set = ActionSet::new("set");
