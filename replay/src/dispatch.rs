@@ -93,7 +93,7 @@ impl ActionSet {
         let index = self.forced(state, arms.names).or_else(|| self.draw(state, arms))?;
         let name = arms.names[index].clone();
         if let Some(replay) = &mut state.own.borrow_mut().replay {
-            replay.trail_pick(&self.name, &name);
+            replay.trail_pick(self.site(), &self.name, &name);
         }
         let previous = self.last.replace(name.clone());
         Some(Choice {
@@ -144,10 +144,13 @@ impl ActionSet {
             });
         }
         let can_choose = weights.iter().any(|weight| *weight > 0);
-        let site = Site::from_key(self.key ^ SET_SITES);
-        let index = if can_choose { state.draw(site).weighted(&weights) } else { None };
+        let index = if can_choose { state.draw(self.site()).weighted(&weights) } else { None };
         state.scratch.weights.set(weights);
         index
+    }
+
+    fn site(&self) -> Site {
+        Site::from_key(self.key ^ SET_SITES)
     }
 
     fn overridden(&self, run: &RunFacts, name: &Name, weight: u32) -> u32 {
@@ -279,7 +282,7 @@ impl<R> Dispatched<R> {
 ///     let _ = dispatch!(ctx, menu, {
 ///         "look": 3 => { let _ = ctx.get("/items").name("items").send().await; },
 ///         "buy": 1, if coins > 0 => {
-///             let item = ctx.draw(site("menu.item")).below(10);
+///             let item = ctx.draw(site!("menu.item")).below(10);
 ///             let _ = ctx.post("/buy").name("buy").json(&item).send().await;
 ///         },
 ///     });
@@ -301,6 +304,7 @@ macro_rules! dispatch {
             let Some(choice) = $set.choose(&$ctx, arms) else {
                 break $crate::dispatch::Dispatched::Nothing;
             };
+            #[allow(unreachable_code, reason = "an arm may end in `return`")]
             let result = 'arms: {
                 let mut next = 0_usize;
                 $(if choice.is_arm(&mut next) {

@@ -32,14 +32,23 @@ pub struct Site {
     label: &'static str,
 }
 
-/// A draw site named by a label, hashed when the program is compiled if used in a constant.
+/// A draw site named by a literal, hashed when the program is compiled.
+#[macro_export]
+macro_rules! site {
+    ($label:expr) => {
+        const { $crate::draw::site($label) }
+    };
+}
+
+/// A draw site named by a label. Outside of a constant it is hashed at every call, which costs
+/// several draws: bots write `site!("label")`.
 #[must_use]
 pub const fn site(label: &'static str) -> Site {
     Site { key: const_xxh3::xxh3_64(label.as_bytes()), label }
 }
 
 impl Site {
-    /// The site of a label that is only known at run time; equal in its draws to [`site`].
+    /// The site of a label that is only known at run time; equal in its draws to [`site()`].
     #[must_use]
     pub fn of(label: &str) -> Self {
         Self { key: xxh3::xxh3_64(label.as_bytes()), label: "" }
@@ -109,6 +118,7 @@ pub struct Draw(Pcg64);
 
 impl Draw {
     /// 64 uniform bits.
+    #[inline]
     pub fn bits(&mut self) -> u64 {
         self.0.next_u64()
     }

@@ -41,6 +41,9 @@ pub const SECRET_BYTES_MAX: usize = 16 * 1024;
 /// Shorter values are not searched for in what is kept: "on" or "1234" would mask half a body.
 const MASKED_BYTES_MIN: usize = 8;
 
+/// Plain, as in a JSON string, and as in a JSON string within one: a JSON body read as text.
+const MASKED_FORMS: usize = 3;
+
 /// A value that must not be written down, as its placeholder.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Secret(u64);
@@ -117,6 +120,18 @@ impl Visitor<'_> for SecretVisitor {
 thread_local! {
     /// The vault of the bot whose response is being parsed.
     static OPEN_VAULT: RefCell<Option<Vault>> = const { RefCell::new(None) };
+}
+
+/// Whether a header or variable of this name is a secret unless somebody says otherwise.
+#[must_use]
+pub fn is_secret_name(name: &str) -> bool {
+    const WORDS: [&str; 7] =
+        ["authorization", "cookie", "token", "secret", "password", "api-key", "apikey"];
+    let contains = |word: &str| {
+        let windows = name.as_bytes().windows(word.len());
+        windows.into_iter().any(|window| window.eq_ignore_ascii_case(word.as_bytes()))
+    };
+    WORDS.into_iter().any(contains)
 }
 
 /// The key of a run's fingerprints: 128 random bits that are never written down.
@@ -267,21 +282,20 @@ impl Vault {
     /// Replaces every secret of this bot in `bytes`, plain or as in a JSON string, by its
     /// placeholder. For whatever is kept for people to read.
     pub fn mask(&self, bytes: &mut Vec<u8>) {
-        self.mask_from(bytes, 0);
-    }
-
-    /// As [`Vault::mask`], from a position on.
-    pub(crate) fn mask_from(&self, bytes: &mut Vec<u8>, start: usize) {
         for (secret, value) in self.all() {
             if value.len() < MASKED_BYTES_MIN {
                 continue;
             }
             let placeholder = secret.to_string();
-            replace_from(bytes, start, value.as_bytes(), placeholder.as_bytes());
-            let mut escaped = Vec::new();
-            escape_json(value, &mut escaped);
-            if escaped != value.as_bytes() {
-                replace_from(bytes, start, &escaped, placeholder.as_bytes());
+            let mut form = value.as_bytes().to_vec();
+            for _ in 0..MASKED_FORMS {
+                replace_all(bytes, &form, placeholder.as_bytes());
+                let text = String::from_utf8_lossy(&form).into_owned();
+                form.clear();
+                escape_json(&text, &mut form);
+                if form == text.as_bytes() {
+                    break;
+                }
             }
         }
     }
@@ -347,8 +361,8 @@ fn escape_json(value: &str, out: &mut Vec<u8>) {
     out.remove(start);
 }
 
-fn replace_from(bytes: &mut Vec<u8>, start: usize, from: &[u8], to: &[u8]) {
-    let mut at = start;
+fn replace_all(bytes: &mut Vec<u8>, from: &[u8], to: &[u8]) {
+    let mut at = 0;
     while let Some(found) = memmem::find(&bytes[at..], from) {
         at += found;
         bytes.splice(at..at + from.len(), to.iter().copied());

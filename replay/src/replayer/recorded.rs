@@ -109,7 +109,9 @@ impl Recorded {
         self.leave(Trail::Draw(site));
     }
 
-    pub(crate) fn trail_pick(&mut self, set: &Name, action: &Name) {
+    /// An action was chosen; the draw that chose it says nothing more.
+    pub(crate) fn trail_pick(&mut self, site: Site, set: &Name, action: &Name) {
+        self.trail.pop_if(|last| *last == Trail::Draw(site));
         self.leave(Trail::Pick { set: set.to_string(), action: action.to_string() });
     }
 
