@@ -9,9 +9,9 @@ use super::chunked::{ChunkedDecoder, Piece};
 use super::{BodyUse, Limits, ParseError};
 
 /// How the end of a body is found (RFC 9112 section 6.3).
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Framing {
-    /// This many bytes, of which none have been seen; zero also where a body is not allowed.
+    /// This many bytes; zero also where a body is not allowed.
     Length(u64),
     Chunked,
     /// Everything until the server closes the connection.
@@ -19,7 +19,7 @@ pub(super) enum Framing {
 }
 
 /// A body that is being read.
-#[derive(Debug, Clone)]
+#[derive(Debug, Default)]
 pub(super) struct Body {
     end: End,
     kept_start: usize,
@@ -27,43 +27,53 @@ pub(super) struct Body {
     kept_bytes_max: usize,
     size: u64,
     size_max: u64,
+    /// Bytes still to come before the end; used with `End::AfterLength`.
+    remaining: u64,
+    /// Used with `End::AfterChunks`.
+    chunks: ChunkedDecoder,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum End {
-    After { remaining: u64 },
-    Chunked(ChunkedDecoder),
+    #[default]
+    AfterLength,
+    AfterChunks,
     AtClose,
 }
 
 impl Body {
-    /// A body whose bytes begin at `start` of the read buffer.
-    pub(super) fn new(
+    /// Makes ready for a body whose bytes begin at `start` of the read buffer.
+    #[inline]
+    pub(super) fn begin(
+        &mut self,
         framing: Framing,
         start: usize,
         body_use: BodyUse,
         limits: &Limits,
-    ) -> Result<Self, ParseError> {
-        let end = match framing {
+    ) -> Result<(), ParseError> {
+        self.end = match framing {
             Framing::Length(length) if length > limits.body_bytes_max => {
                 return Err(ParseError::BodyTooLarge);
             }
-            Framing::Length(remaining) => End::After { remaining },
-            Framing::Chunked => End::Chunked(ChunkedDecoder::new(limits.body_bytes_max)),
+            Framing::Length(length) => {
+                self.remaining = length;
+                End::AfterLength
+            }
+            Framing::Chunked => {
+                self.chunks = ChunkedDecoder::new(limits.body_bytes_max);
+                End::AfterChunks
+            }
             Framing::UntilClose => End::AtClose,
         };
-        let kept_bytes_max = match body_use {
+        self.kept_bytes_max = match body_use {
             BodyUse::Keep => limits.body_kept_bytes_max,
             BodyUse::Discard => 0,
         };
-        Ok(Self {
-            end,
-            kept_start: start,
-            kept_end: start,
-            kept_bytes_max,
-            size: 0,
-            size_max: limits.body_bytes_max,
-        })
+        self.kept_start = start;
+        self.kept_end = start;
+        self.size = 0;
+        self.size_max = limits.body_bytes_max;
+        Ok(())
     }
 
     /// The kept bytes in the buffer.
@@ -77,35 +87,36 @@ impl Body {
     }
 
     /// Whether the body is complete when the connection is closed.
-    pub(super) const fn ends_at_close(&self) -> bool {
-        matches!(self.end, End::AtClose)
+    pub(super) fn ends_at_close(&self) -> bool {
+        self.end == End::AtClose
     }
 
     /// Bytes that are known to be still to come.
     pub(super) const fn remaining(&self) -> u64 {
-        match &self.end {
-            End::After { remaining } => *remaining,
-            End::Chunked(decoder) => decoder.remaining(),
+        match self.end {
+            End::AfterLength => self.remaining,
+            End::AfterChunks => self.chunks.remaining(),
             End::AtClose => 0,
         }
     }
 
     /// Takes the bytes from `from` on. Where the body ends with them, returns the place behind it.
+    #[inline]
     pub(super) fn advance(
         &mut self,
         buffer: &mut [u8],
         from: usize,
     ) -> Result<Option<usize>, ParseError> {
         let available = buffer.len() - from;
-        match &mut self.end {
-            End::After { remaining } => {
-                let taken = usize::try_from(*remaining).map_or(available, |n| n.min(available));
-                *remaining -= taken as u64;
-                let complete = *remaining == 0;
+        match self.end {
+            End::AfterLength => {
+                let remaining = usize::try_from(self.remaining).unwrap_or(usize::MAX);
+                let taken = remaining.min(available);
+                self.remaining -= taken as u64;
                 self.take(buffer, from..from + taken);
-                Ok(complete.then_some(from + taken))
+                Ok((self.remaining == 0).then_some(from + taken))
             }
-            End::Chunked(_) => self.advance_chunked(buffer, from),
+            End::AfterChunks => self.advance_chunks(buffer, from),
             End::AtClose => {
                 if self.size_max - self.size < available as u64 {
                     return Err(ParseError::BodyTooLarge);
@@ -116,26 +127,26 @@ impl Body {
         }
     }
 
-    fn advance_chunked(
+    fn advance_chunks(
         &mut self,
         buffer: &mut [u8],
         from: usize,
     ) -> Result<Option<usize>, ParseError> {
         let mut at = from;
-        while let End::Chunked(decoder) = &mut self.end {
-            match decoder.next_piece(buffer, at)? {
+        loop {
+            match self.chunks.next_piece(buffer, at)? {
                 Piece::Data(range) => {
                     at = range.end;
                     self.take(buffer, range);
                 }
-                Piece::NeedMore => break,
+                Piece::NeedMore => return Ok(None),
                 Piece::End(end) => return Ok(Some(end)),
             }
         }
-        Ok(None)
     }
 
     /// Counts the bytes of `range`, and puts those that are kept behind the earlier ones.
+    #[inline]
     fn take(&mut self, buffer: &mut [u8], range: Range<usize>) {
         self.size += range.len() as u64;
         let room = self.kept_bytes_max - (self.kept_end - self.kept_start);

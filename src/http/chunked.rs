@@ -3,7 +3,7 @@
 //! A machine that reads framing byte by byte and hands out data by the piece. It keeps no bytes
 //! back, so that the caller can drop all that it has seen, however the body was cut into reads.
 //! As lenient as curl: what follows a chunk's size is skipped up to the line end, whose CR may be
-//! missing. Trailers are skipped.
+//! missing. Trailers are skipped, but must be header lines, or framing was lost before them.
 
 use std::ops::Range;
 
@@ -19,7 +19,7 @@ pub(super) const TRAILERS_BYTES_MAX: u32 = 16 * 1024;
 const SIZE_DIGITS_MAX: u8 = 16;
 
 /// Where in a chunked body the reader is.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Default)]
 pub(super) struct ChunkedDecoder {
     state: State,
     /// Bytes of the present chunk that have not been seen.
@@ -32,16 +32,20 @@ pub(super) struct ChunkedDecoder {
     size_digits: u8,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum State {
+    #[default]
     Size,
     SizeLine,
     Data,
     DataEnd,
     DataEndLf,
+    /// At the beginning of a trailer, or of the blank line behind the last.
     TrailerStart,
     TrailerStartLf,
-    TrailerLine,
+    /// Before the colon.
+    TrailerName,
+    TrailerValue,
 }
 
 /// What a stretch of input came to.
@@ -73,11 +77,7 @@ impl ChunkedDecoder {
     }
 
     /// Reads `input` from `from` on, up to the next piece of data.
-    pub(super) fn next_piece(
-        &mut self,
-        input: &[u8],
-        from: usize,
-    ) -> Result<Piece, ParseError> {
+    pub(super) fn next_piece(&mut self, input: &[u8], from: usize) -> Result<Piece, ParseError> {
         let mut at = from;
         while let Some(&byte) = input.get(at) {
             match self.state {
@@ -90,7 +90,8 @@ impl ChunkedDecoder {
                 State::TrailerStart | State::TrailerStartLf if byte == b'\n' => {
                     return Ok(Piece::End(at + 1));
                 }
-                State::TrailerStart | State::TrailerStartLf | State::TrailerLine => {
+                State::TrailerStartLf => return Err(ParseError::Header),
+                State::TrailerStart | State::TrailerName | State::TrailerValue => {
                     self.trailer_byte(byte)?;
                 }
             }
@@ -111,7 +112,6 @@ impl ChunkedDecoder {
 
     fn begin_size(&mut self) {
         self.state = State::Size;
-        self.framing_bytes = 0;
         self.size_digits = 0;
     }
 
@@ -152,15 +152,73 @@ impl ChunkedDecoder {
     }
 
     fn trailer_byte(&mut self, byte: u8) -> Result<(), ParseError> {
-        self.state = match byte {
-            b'\n' => State::TrailerStart,
-            b'\r' if self.state == State::TrailerStart => State::TrailerStartLf,
-            _ => State::TrailerLine,
+        self.state = match (self.state, byte) {
+            (State::TrailerStart, b'\r') => State::TrailerStartLf,
+            (State::TrailerName, b'\n') => return Err(ParseError::Header),
+            (State::TrailerValue, b'\n') => State::TrailerStart,
+            (State::TrailerValue, _) | (_, b':') => State::TrailerValue,
+            _ => State::TrailerName,
         };
         self.framing_bytes += 1;
         if self.framing_bytes > TRAILERS_BYTES_MAX {
             return Err(ParseError::TrailersTooLarge);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pieces(input: &str) -> Result<Vec<Piece>, ParseError> {
+        let mut decoder = ChunkedDecoder::new(1000);
+        let mut pieces = Vec::new();
+        let mut at = 0;
+        loop {
+            let piece = decoder.next_piece(input.as_bytes(), at)?;
+            match &piece {
+                Piece::Data(range) => at = range.end,
+                Piece::NeedMore | Piece::End(_) => {
+                    pieces.push(piece);
+                    return Ok(pieces);
+                }
+            }
+            pieces.push(piece);
+        }
+    }
+
+    #[test]
+    fn chunks_are_pieces_of_data() {
+        let expected = vec![Piece::Data(3..8), Piece::Data(15..16), Piece::End(23)];
+        assert_eq!(Ok(expected), pieces("5\r\nhello\r\n1;a\r\n!\r\n0\r\n\r\nmore"));
+    }
+
+    #[test]
+    fn part_of_a_chunk_is_a_piece() {
+        assert_eq!(Ok(vec![Piece::Data(4..7), Piece::NeedMore]), pieces("10\r\nabc"));
+        assert_eq!(Ok(vec![Piece::NeedMore]), pieces("10"));
+        assert_eq!(Ok(vec![Piece::NeedMore]), pieces(""));
+    }
+
+    #[test]
+    fn trailers_are_skipped() {
+        assert_eq!(Ok(vec![Piece::End(16)]), pieces("0\r\nA: b\r\nC: d\n\r\nx"));
+    }
+
+    #[test]
+    fn broken_framing_is_named() {
+        for (input, expected) in [
+            ("x", ParseError::ChunkSize),
+            ("\r\n", ParseError::ChunkSize),
+            ("00000000000000000", ParseError::ChunkSize),
+            ("1\r\nab", ParseError::ChunkEnd),
+            ("1\r\na\r\r", ParseError::ChunkEnd),
+            ("3e9\r\n", ParseError::BodyTooLarge),
+            ("0\r\nno colon\r\n", ParseError::Header),
+            ("0\r\n\rX: y\r\n", ParseError::Header),
+        ] {
+            assert_eq!(Err(expected), pieces(input), "{input:?}");
+        }
     }
 }

@@ -14,7 +14,7 @@ pub enum ParseError {
     Version,
     /// No three-digit status of 100 or more where one belongs.
     Status,
-    /// A header line without a colon, or with a NUL byte.
+    /// A header line or trailer without a colon, or with a NUL byte.
     Header,
     /// A `Content-Length` that is not a number.
     ContentLength,
@@ -83,7 +83,7 @@ impl ParseError {
             Self::NotHttp => "the answer is not HTTP/1",
             Self::Version => "the answer is in a version of HTTP other than 1.0 and 1.1",
             Self::Status => "the status line has no status of three digits",
-            Self::Header => "a header line has no colon, or has a NUL byte in it",
+            Self::Header => "a header line has no colon, or a NUL byte in it",
             Self::ContentLength => "Content-Length is not a number",
             Self::ContentLengthConflict => "there are several Content-Lengths, and they differ",
             Self::TransferEncoding => "chunked is not the last Transfer-Encoding",

@@ -1,8 +1,8 @@
 //! What a response's head says: the status, and where the body ends.
 //!
 //! Two parsers. `httparse` takes what RFC 9112 allows, which is all that a run sees as a rule. What
-//! it refuses goes to [`parse_odd`], line by line, which accepts what curl accepts: odd header
-//! names, control characters, folded lines. Both tell the same [`Facts`].
+//! it refuses goes to [`Head::parse_odd`], line by line, which accepts what curl accepts: odd
+//! header names, control characters, folded lines. Both tell the same [`Facts`].
 
 use std::mem::MaybeUninit;
 use std::ops::Range;
@@ -11,7 +11,7 @@ use super::body::Framing;
 use super::{HEADERS_MAX, ParseError};
 
 /// A head that has been read. Places count from the first byte of the head.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Head {
     pub(super) status: u16,
     pub(super) version_minor: u8,
@@ -52,6 +52,74 @@ pub(super) enum HeadEnd {
 }
 
 impl Head {
+    /// Reads a head that is as it should be.
+    #[inline]
+    pub(super) fn parse(&mut self, bytes: &[u8], headers_max: usize) -> Result<Parsed, ParseError> {
+        let mut headers = [const { MaybeUninit::uninit() }; HEADERS_MAX];
+        let headers = &mut headers[..headers_max.min(HEADERS_MAX)];
+        let mut response = httparse::Response::new(&mut []);
+        let parsed = httparse::ParserConfig::default().parse_response_with_uninit_headers(
+            &mut response,
+            bytes,
+            headers,
+        );
+        let Ok(httparse::Status::Complete(length)) = parsed else {
+            return Ok(Parsed::Refused);
+        };
+        let (Some(status), Some(version_minor)) = (response.code, response.version) else {
+            return Ok(Parsed::Refused);
+        };
+        if status < 100 {
+            return Err(ParseError::Status);
+        }
+        self.status = status;
+        self.version_minor = version_minor;
+        self.bytes = length;
+        self.facts = Facts::default();
+        for header in response.headers.iter() {
+            self.facts.add(header.name.as_bytes(), header.value)?;
+        }
+        let lines_end = length - blank_line_bytes(&bytes[..length]);
+        // Names lie in `bytes`, so the first one tells where the header lines begin.
+        let first = response.headers.first();
+        let lines_start = first.map(|first| first.name.as_ptr().addr() - bytes.as_ptr().addr());
+        self.lines = lines_start.unwrap_or(lines_end)..lines_end;
+        Ok(Parsed::Complete)
+    }
+
+    /// Reads a head that is complete and not as it should be; folded lines are joined in place.
+    pub(super) fn parse_odd(
+        &mut self,
+        bytes: &mut [u8],
+        headers_max: usize,
+    ) -> Result<(), ParseError> {
+        let status_line_bytes = line_bytes(bytes);
+        (self.version_minor, self.status) = parse_status_line(&bytes[..status_line_bytes])?;
+        self.bytes = bytes.len();
+        self.lines = status_line_bytes..bytes.len() - blank_line_bytes(bytes);
+        self.facts = Facts::default();
+        if matches!(bytes[status_line_bytes], b' ' | b'\t') {
+            // There is no line above that this one could continue.
+            return Err(ParseError::Header);
+        }
+        let mut rest = &mut bytes[self.lines.clone()];
+        unfold(rest);
+        for _ in 0..headers_max.min(HEADERS_MAX) {
+            if rest.is_empty() {
+                return Ok(());
+            }
+            let (line, following) = rest.split_at_mut(line_bytes(rest));
+            rest = following;
+            let colon = line.iter().position(|&byte| byte == b':').ok_or(ParseError::Header)?;
+            // curl ends the head at a line that begins with CR, whatever follows it.
+            if line.contains(&0) || line[0] == b'\r' {
+                return Err(ParseError::Header);
+            }
+            self.facts.add(line[..colon].trim_ascii(), line[colon + 1..].trim_ascii())?;
+        }
+        if rest.is_empty() { Ok(()) } else { Err(ParseError::HeadersTooMany) }
+    }
+
     /// How the body's end is found (RFC 9112 section 6.3).
     pub(super) fn framing(&self, method_is_head: MethodIsHead) -> Framing {
         if method_is_head == MethodIsHead::Yes || matches!(self.status, 204 | 304) {
@@ -92,75 +160,11 @@ pub(super) enum MethodIsHead {
 }
 
 /// What `httparse` made of some bytes.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Parsed {
-    Complete(Head),
-    Partial,
-    /// Not allowed by RFC 9112. Once the head is complete, [`parse_odd`] decides.
-    Odd,
-}
-
-/// Reads a head that is as it should be.
-pub(super) fn parse(bytes: &[u8], headers_max: usize) -> Result<Parsed, ParseError> {
-    let mut headers = [const { MaybeUninit::uninit() }; HEADERS_MAX];
-    let headers = &mut headers[..headers_max.min(HEADERS_MAX)];
-    let mut response = httparse::Response::new(&mut []);
-    let parsed = httparse::ParserConfig::default()
-        .parse_response_with_uninit_headers(&mut response, bytes, headers);
-    let length = match parsed {
-        Ok(httparse::Status::Complete(length)) => length,
-        Ok(httparse::Status::Partial) => return Ok(Parsed::Partial),
-        Err(_) => return Ok(Parsed::Odd),
-    };
-    let (Some(status), Some(version_minor)) = (response.code, response.version) else {
-        return Ok(Parsed::Odd);
-    };
-    if status < 100 {
-        return Err(ParseError::Status);
-    }
-    let mut facts = Facts::default();
-    for header in response.headers.iter() {
-        facts.add(header.name.as_bytes(), header.value)?;
-    }
-    let lines_end = length - blank_line_bytes(&bytes[..length]);
-    // Names lie in `bytes`, so the first one tells where the header lines begin.
-    let lines_start = response
-        .headers
-        .first()
-        .map_or(lines_end, |first| first.name.as_ptr().addr() - bytes.as_ptr().addr());
-    Ok(Parsed::Complete(Head {
-        status,
-        version_minor,
-        lines: lines_start..lines_end,
-        bytes: length,
-        facts,
-    }))
-}
-
-/// Reads a head that is complete and not as it should be; folded lines are joined in place.
-pub(super) fn parse_odd(head: &mut [u8], headers_max: usize) -> Result<Head, ParseError> {
-    let status_line_bytes = line_bytes(head);
-    let (version_minor, status) = parse_status_line(&head[..status_line_bytes])?;
-    let lines = status_line_bytes..head.len() - blank_line_bytes(head);
-    unfold(&mut head[lines.clone()]);
-
-    let mut facts = Facts::default();
-    let mut count = 0;
-    let mut rest = &head[lines.clone()];
-    while !rest.is_empty() {
-        let (line, following) = rest.split_at(line_bytes(rest));
-        rest = following;
-        count += 1;
-        if count > headers_max.min(HEADERS_MAX) {
-            return Err(ParseError::HeadersTooMany);
-        }
-        let colon = line.iter().position(|&byte| byte == b':').ok_or(ParseError::Header)?;
-        if line.contains(&0) {
-            return Err(ParseError::Header);
-        }
-        facts.add(line[..colon].trim_ascii(), line[colon + 1..].trim_ascii())?;
-    }
-    Ok(Head { status, version_minor, lines, bytes: head.len(), facts })
+    Complete,
+    /// Not complete, or not allowed by RFC 9112: once it is complete, [`Head::parse_odd`] decides.
+    Refused,
 }
 
 /// Whether these bytes may be the beginning of a response; told at the first that cannot be one,
@@ -207,10 +211,15 @@ fn parse_status_line(line: &[u8]) -> Result<(u8, u16), ParseError> {
     let [b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor @ (b'0' | b'1'), rest @ ..] = line else {
         return Err(ParseError::Version);
     };
-    let [b' ' | b'\t', a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', end, ..] = rest else {
+    // curl minds neither a second space nor a reason that follows at once: `HTTP/1.1  200OK`.
+    let [b' ', ..] = rest else {
         return Err(ParseError::Status);
     };
-    if !end.is_ascii_whitespace() || line.contains(&0) {
+    let [a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', end, ..] = rest.trim_ascii_start()
+    else {
+        return Err(ParseError::Status);
+    };
+    if end.is_ascii_digit() || line.contains(&0) {
         return Err(ParseError::Status);
     }
     let status = [a, b, c].iter().fold(0, |sum, &&digit| sum * 10 + u16::from(digit - b'0'));
@@ -229,16 +238,25 @@ fn unfold(lines: &mut [u8]) {
     }
 }
 
+/// Whether `name` is a header's, in any case; told fastest in the two cases that servers use.
+#[inline]
+fn is<const LENGTH: usize>(name: &[u8], usual: &[u8; LENGTH], lower: &[u8; LENGTH]) -> bool {
+    name == usual
+        || name == lower
+        || name[0].eq_ignore_ascii_case(&lower[0]) && name.eq_ignore_ascii_case(lower)
+}
+
 impl Facts {
+    #[inline]
     fn add(&mut self, name: &[u8], value: &[u8]) -> Result<(), ParseError> {
         // By length first: of ten headers, nine end here.
         match name.len() {
-            10 if name.eq_ignore_ascii_case(b"connection") => self.add_connection(value),
-            10 if name.eq_ignore_ascii_case(b"keep-alive") => self.add_keep_alive(value),
-            14 if name.eq_ignore_ascii_case(b"content-length") => {
+            10 if is(name, b"Connection", b"connection") => self.add_connection(value),
+            10 if is(name, b"Keep-Alive", b"keep-alive") => self.add_keep_alive(value),
+            14 if is(name, b"Content-Length", b"content-length") => {
                 return self.add_content_length(value);
             }
-            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
+            17 if is(name, b"Transfer-Encoding", b"transfer-encoding") => {
                 return self.add_transfer_encoding(value);
             }
             _ => {}
@@ -247,6 +265,10 @@ impl Facts {
     }
 
     fn add_connection(&mut self, value: &[u8]) {
+        if value == b"keep-alive" {
+            self.connection_keep_alive = true;
+            return;
+        }
         for token in list(value) {
             self.connection_close |= token.eq_ignore_ascii_case(b"close");
             self.connection_keep_alive |= token.eq_ignore_ascii_case(b"keep-alive");
@@ -266,6 +288,12 @@ impl Facts {
 
     /// One number, or a list of equal ones, which proxies make of a header sent twice.
     fn add_content_length(&mut self, value: &[u8]) -> Result<(), ParseError> {
+        if self.content_length.is_none()
+            && let Some(length) = parse_short_decimal(value)
+        {
+            self.content_length = Some(length);
+            return Ok(());
+        }
         for number in value.split(|&byte| byte == b',') {
             let length = parse_length(number.trim_ascii())?;
             if self.content_length.is_some_and(|earlier| earlier != length) {
@@ -281,12 +309,11 @@ impl Facts {
             if coding.eq_ignore_ascii_case(b"identity") {
                 continue;
             }
-            if self.coding == Coding::Chunked {
-                return Err(ParseError::TransferEncoding);
-            }
-            self.coding = match coding.eq_ignore_ascii_case(b"chunked") {
-                true => Coding::Chunked,
-                false => Coding::Other,
+            // Said twice, by a server and its proxy, it means once: to curl as to browsers.
+            self.coding = match (self.coding, coding.eq_ignore_ascii_case(b"chunked")) {
+                (_, true) => Coding::Chunked,
+                (Coding::Chunked, false) => return Err(ParseError::TransferEncoding),
+                (_, false) => Coding::Other,
             };
         }
         Ok(())
@@ -304,6 +331,22 @@ fn parse_length(digits: &[u8]) -> Result<u64, ParseError> {
         return Err(ParseError::ContentLength);
     }
     parse_decimal(digits).ok_or(ParseError::BodyTooLarge)
+}
+
+/// A number of at most 19 digits, which cannot overflow.
+fn parse_short_decimal(digits: &[u8]) -> Option<u64> {
+    if !(1..=19).contains(&digits.len()) {
+        return None;
+    }
+    let mut number = 0_u64;
+    for &byte in digits {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        number = number.wrapping_mul(10).wrapping_add(u64::from(digit));
+    }
+    Some(number)
 }
 
 fn parse_decimal(digits: &[u8]) -> Option<u64> {

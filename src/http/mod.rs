@@ -13,7 +13,6 @@
 //! Knows nothing of sockets, clocks, bots or metrics.
 
 mod body;
-pub mod check;
 mod chunked;
 mod error;
 mod head;

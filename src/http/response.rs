@@ -21,26 +21,28 @@ pub struct ResponseReader {
     limits: Limits,
     method_is_head: MethodIsHead,
     body_use: BodyUse,
-    state: State,
+    phase: Phase,
+    /// Where the response's head begins: behind informational responses.
+    head_start: usize,
+    /// Where the search for the end of the head goes on; `None` before the first.
+    search_from: Option<usize>,
+    // Both are filled in place. In an enum they would be moved around at every response, which
+    // costs as much as parsing three headers.
+    /// Read once the phase is `Body`.
+    head: Head,
+    /// As `head`.
+    body: Body,
     /// The length of the buffer when the last call returned.
     held_bytes: usize,
     wire_bytes: u64,
 }
 
-#[derive(Debug)]
-enum State {
-    Head(HeadSearch),
-    Body { head: Head, start: usize, body: Body },
+/// The part of the response that comes next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Head,
+    Body,
     Done,
-}
-
-/// The search for the end of a head that did not come whole.
-#[derive(Debug, Clone, Copy, Default)]
-struct HeadSearch {
-    /// Where the head begins: behind informational responses.
-    start: usize,
-    /// Where the search goes on; `None` before the first.
-    from: Option<usize>,
 }
 
 /// What the bytes so far came to.
@@ -83,12 +85,16 @@ pub struct Response {
 
 impl ResponseReader {
     /// A reader for the response to a GET whose body is discarded, until it is reset.
-    pub const fn new(limits: Limits) -> Self {
+    pub fn new(limits: Limits) -> Self {
         Self {
             limits,
             method_is_head: MethodIsHead::No,
             body_use: BodyUse::Discard,
-            state: State::Head(HeadSearch { start: 0, from: None }),
+            phase: Phase::Head,
+            head_start: 0,
+            search_from: None,
+            head: Head::default(),
+            body: Body::default(),
             held_bytes: 0,
             wire_bytes: 0,
         }
@@ -102,7 +108,9 @@ impl ResponseReader {
             _ => MethodIsHead::No,
         };
         self.body_use = body_use;
-        self.state = State::Head(HeadSearch::default());
+        self.phase = Phase::Head;
+        self.head_start = 0;
+        self.search_from = None;
         self.held_bytes = 0;
         self.wire_bytes = 0;
     }
@@ -113,58 +121,58 @@ impl ResponseReader {
     /// If the response is complete already, or the buffer is shorter than this left it: bugs of
     /// the caller. No bytes in the buffer can cause a panic.
     pub fn advance(&mut self, buffer: &mut Vec<u8>) -> Result<Progress, ParseError> {
+        assert!(self.phase != Phase::Done, "a complete response takes no more before a reset");
         let appended = buffer.len().checked_sub(self.held_bytes);
         self.wire_bytes += appended.expect("bytes are appended to what was there") as u64;
         let mut from = self.held_bytes;
-        if let State::Head(search) = &mut self.state {
-            let parsed = search.advance(buffer, &self.limits);
-            let Some(head) = parsed? else {
+        if self.phase == Phase::Head {
+            if self.read_head(buffer)? == Found::NotYet {
                 self.held_bytes = buffer.len();
                 return Ok(Progress::NeedMore { read_hint: 0 });
-            };
-            let start = search.start;
-            from = start + head.bytes;
-            let framing = head.framing(self.method_is_head);
-            let body = Body::new(framing, from, self.body_use, &self.limits)?;
-            self.state = State::Body { head, start, body };
+            }
+            from = self.head_start + self.head.bytes;
+            let framing = self.head.framing(self.method_is_head);
+            self.body.begin(framing, from, self.body_use, &self.limits)?;
+            self.phase = Phase::Body;
         }
-        let State::Body { body, .. } = &mut self.state else {
-            panic!("a complete response takes no more bytes before a reset");
-        };
-        let end = body.advance(buffer, from)?;
+        let end = self.body.advance(buffer, from)?;
         let leftover = end.map(|end| buffer.len() - end);
-        let remaining = body.remaining().min(READ_HINT_BYTES_MAX);
-        buffer.truncate(body.kept().end);
+        buffer.truncate(self.body.kept().end);
         self.held_bytes = buffer.len();
         match leftover {
             Some(leftover) => Ok(Progress::Done(self.finish(leftover))),
-            None => Ok(Progress::NeedMore { read_hint: usize::try_from(remaining).unwrap_or(0) }),
+            None => {
+                let remaining = self.body.remaining().min(READ_HINT_BYTES_MAX);
+                Ok(Progress::NeedMore { read_hint: usize::try_from(remaining).unwrap_or(0) })
+            }
         }
     }
 
     /// Says that the server closed the connection. The response is complete if its end was to be
     /// the end of the connection, and was closed early otherwise.
+    ///
+    /// # Panics
+    /// As [`advance`](Self::advance).
     pub fn end_of_stream(&mut self, buffer: &mut Vec<u8>) -> Result<Progress, ParseError> {
         if buffer.len() > self.held_bytes
             && let done @ Progress::Done(_) = self.advance(buffer)?
         {
             return Ok(done);
         }
-        match &self.state {
-            State::Body { body, .. } if body.ends_at_close() => Ok(Progress::Done(self.finish(0))),
+        match self.phase {
+            Phase::Body if self.body.ends_at_close() => Ok(Progress::Done(self.finish(0))),
             _ => Err(ParseError::ClosedEarly),
         }
     }
 
+    #[inline]
     fn finish(&mut self, leftover: usize) -> Response {
-        let State::Body { head, start, body } = std::mem::replace(&mut self.state, State::Done)
-        else {
-            panic!("only a response with a head can be complete");
-        };
+        self.phase = Phase::Done;
+        let Self { head, head_start, body, .. } = self;
         Response {
             status: head.status,
             version_minor: head.version_minor,
-            head: start + head.lines.start..start + head.lines.end,
+            head: *head_start + head.lines.start..*head_start + head.lines.end,
             body: body.kept(),
             body_size: body.size(),
             head_bytes: head.bytes,
@@ -174,58 +182,66 @@ impl ResponseReader {
             leftover,
         }
     }
-}
 
-impl HeadSearch {
-    /// The final response's head, once it is complete; informational ones before it are skipped.
-    fn advance(&mut self, buffer: &mut [u8], limits: &Limits) -> Result<Option<Head>, ParseError> {
-        loop {
-            let Some(head) = self.parse(buffer, limits)? else {
-                return Ok(None);
-            };
-            match head.status {
+    /// Reads the final response's head; informational ones before it are skipped.
+    #[inline]
+    fn read_head(&mut self, buffer: &mut [u8]) -> Result<Found, ParseError> {
+        while self.read_next_head(buffer)? == Found::Head {
+            match self.head.status {
                 101 => return Err(ParseError::UnaskedUpgrade),
-                100..=199 => *self = Self { start: self.start + head.bytes, from: None },
-                _ => return Ok(Some(head)),
+                100..=199 => {
+                    self.head_start += self.head.bytes;
+                    self.search_from = None;
+                }
+                _ => return Ok(Found::Head),
             }
         }
+        Ok(Found::NotYet)
     }
 
-    /// The next head, once it is complete.
-    fn parse(&mut self, buffer: &mut [u8], limits: &Limits) -> Result<Option<Head>, ParseError> {
-        let bytes = &mut buffer[self.start..];
+    #[inline]
+    fn read_next_head(&mut self, buffer: &mut [u8]) -> Result<Found, ParseError> {
+        let bytes = &mut buffer[self.head_start..];
         // Informational heads count in, or a server could send them without end.
-        let bytes_max = limits.head_bytes_max.saturating_sub(self.start);
-        let mut from = self.from.unwrap_or_default();
-        if self.from.is_none() {
+        let bytes_max = self.limits.head_bytes_max.saturating_sub(self.head_start);
+        if self.search_from.is_none() {
+            let within_limit = &bytes[..bytes.len().min(bytes_max)];
             // `httparse` skips blank lines before a head; curl takes them for something else.
-            if bytes.first().is_some_and(|&byte| byte != b'H') {
+            if within_limit.first().is_some_and(|&byte| byte != b'H') {
                 return Err(ParseError::NotHttp);
             }
-            match head::parse(bytes, limits.headers_max)? {
-                Parsed::Complete(head) => return within(head, bytes_max).map(Some),
-                Parsed::Partial => from = bytes.len().saturating_sub(2),
-                Parsed::Odd => {}
+            if self.head.parse(within_limit, self.limits.headers_max)? == Parsed::Complete {
+                return Ok(Found::Head);
             }
         }
-        head::check_beginning(bytes)?;
-        match head::find_end(bytes, from) {
+        self.search_head(bytes, bytes_max)
+    }
+
+    /// Looks for the end of a head that `httparse` did not take at once.
+    #[cold]
+    fn search_head(&mut self, bytes: &mut [u8], bytes_max: usize) -> Result<Found, ParseError> {
+        head::check_beginning(&bytes[..bytes.len().min(bytes_max)])?;
+        let headers_max = self.limits.headers_max;
+        match head::find_end(bytes, self.search_from.unwrap_or_default()) {
             HeadEnd::At(end) if end <= bytes_max => {
-                let head = &mut bytes[..end];
-                match head::parse(head, limits.headers_max)? {
-                    Parsed::Complete(head) => Ok(Some(head)),
-                    _ => head::parse_odd(head, limits.headers_max).map(Some),
+                let bytes = &mut bytes[..end];
+                if self.head.parse(bytes, headers_max)? != Parsed::Complete {
+                    self.head.parse_odd(bytes, headers_max)?;
                 }
+                Ok(Found::Head)
             }
             HeadEnd::NotBefore(place) if bytes.len() < bytes_max => {
-                self.from = (!bytes.is_empty()).then_some(place);
-                Ok(None)
+                self.search_from = (!bytes.is_empty()).then_some(place);
+                Ok(Found::NotYet)
             }
             _ => Err(ParseError::HeadTooLarge),
         }
     }
 }
 
-fn within(head: Head, bytes_max: usize) -> Result<Head, ParseError> {
-    if head.bytes > bytes_max { Err(ParseError::HeadTooLarge) } else { Ok(head) }
+/// Whether a head is complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Found {
+    Head,
+    NotYet,
 }
