@@ -205,11 +205,11 @@ impl ResponseReader {
         // Informational heads count in, or a server could send them without end.
         let bytes_max = self.limits.head_bytes_max.saturating_sub(self.head_start);
         if self.search_from.is_none() {
+            let within_limit = &bytes[..bytes.len().min(bytes_max)];
             // `httparse` skips blank lines before a head; curl takes them for something else.
-            if bytes.first().is_some_and(|&byte| byte != b'H') {
+            if within_limit.first().is_some_and(|&byte| byte != b'H') {
                 return Err(ParseError::NotHttp);
             }
-            let within_limit = &bytes[..bytes.len().min(bytes_max)];
             if self.head.parse(within_limit, self.limits.headers_max)? == Parsed::Complete {
                 return Ok(Found::Head);
             }

@@ -251,6 +251,16 @@ fn endless_informational_responses_are_too_large() {
 }
 
 #[test]
+fn informational_head_that_uses_up_the_limit_leaves_none_for_the_next() {
+    let informational = "HTTP/1.1 103 Early Hints\r\n\r\n";
+    let limits = Limits { head_bytes_max: informational.len(), ..Limits::default() };
+    for next in ["", "HTTP/1.1 204 No\r\n\r\n", "not HTTP"] {
+        let wire = format!("{informational}{next}");
+        assert_eq!(Some(ParseError::HeadTooLarge), error(&wire, limits), "{next}");
+    }
+}
+
+#[test]
 fn body_beyond_what_is_kept_is_cut_and_counted() {
     let limits = Limits { body_kept_bytes_max: 3, ..Limits::default() };
     for wire in EXAMPLES.iter().filter(|wire| wire.contains("hello") || wire.contains("close")) {
