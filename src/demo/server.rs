@@ -114,14 +114,7 @@ impl Server {
     /// The port is taken or may not be used.
     pub fn bind(port: u16, rules: Rules) -> io::Result<Self> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let listener = listen(address).map_err(|error| {
-            let advice = match error.kind() {
-                io::ErrorKind::AddrInUse => ": another process listens there; choose another port, or 0 for any that is free",
-                io::ErrorKind::PermissionDenied => ": ports below 1024 need privileges",
-                _ => "",
-            };
-            io::Error::new(error.kind(), format!("cannot listen on {address} ({error}){advice}"))
-        })?;
+        let listener = listen(address).map_err(|error| cannot_listen(address, &error))?;
         let address = listener.local_addr()?;
         Ok(Self { listener, address, rules })
     }
@@ -157,6 +150,17 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
     Ok(socket.into())
+}
+
+fn cannot_listen(address: SocketAddr, error: &io::Error) -> io::Error {
+    let advice = match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            ": another process listens there; choose another port, or 0 for any that is free"
+        }
+        io::ErrorKind::PermissionDenied => ": ports below 1024 need privileges",
+        _ => "",
+    };
+    io::Error::new(error.kind(), format!("cannot listen on {address} ({error}){advice}"))
 }
 
 /// What the connections of a server share.

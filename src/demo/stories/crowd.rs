@@ -1,6 +1,6 @@
 //! Many clients that do anything at any time: whatever they do, money is kept and nothing breaks.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -75,27 +75,36 @@ fn act(client: &Client, world: &mut World, chance: &mut Chance) -> (&'static str
     (name, client.post(world, &path, &body).0)
 }
 
+/// What clients did, and how often it was answered how.
+type Done = BTreeMap<(&'static str, u16), u32>;
+
+/// Lets clients do things, and checks the API after each.
+fn crowd(seed: u64, done: &mut Done) -> World {
+    let token_lifetime = Duration::from_secs(1_000_000);
+    let mut world = World::new(Rules { seed, token_lifetime, ..Rules::default() });
+    let mut chance = Chance { seed, drawn: 0 };
+    let clients: Vec<Client> = (0..CLIENTS).map(|number| world.user(number)).collect();
+    for step in 0..STEPS {
+        world.now_us += chance.below(10) as u64 * SECOND;
+        let client = &clients[chance.below(clients.len())];
+        let (name, status) = act(client, &mut world, &mut chance);
+        assert!(status < 500, "{name} {status} at step {step}, rerun with SEED={seed}");
+        *done.entry((name, status)).or_insert(0) += 1;
+        if let Err(error) = world.state.audit() {
+            panic!("{error} after {name} at step {step}, rerun with SEED={seed}");
+        }
+    }
+    world
+}
+
 #[test]
 fn whatever_clients_do_no_money_comes_from_nothing() {
-    let mut done = BTreeMap::new();
+    let mut done = Done::new();
     for seed in 0..SEEDS {
-        let mut world = World::new(Rules { seed, ..Rules::default() });
-        let mut chance = Chance { seed, drawn: 0 };
-        world.state.rules.token_lifetime = std::time::Duration::from_secs(1_000_000);
-        let clients: Vec<Client> = (0..CLIENTS).map(|number| world.user(number)).collect();
-        for step in 0..STEPS {
-            world.now_us += chance.below(10) as u64 * SECOND;
-            let client = &clients[chance.below(clients.len())];
-            let (name, status) = act(client, &mut world, &mut chance);
-            assert!(status < 500, "{name} {status} at step {step}, rerun with SEED={seed}");
-            *done.entry((name, status)).or_insert(0) += 1;
-            if let Err(error) = world.state.audit() {
-                panic!("{error} after {name} at step {step}, rerun with SEED={seed}");
-            }
-        }
+        let mut world = crowd(seed, &mut done);
         // A day later everything that had a time limit is over.
         world.now_us += 86_400 * SECOND;
-        clients[0].data(&mut world, "users");
+        world.stats();
         world.state.audit().unwrap();
         let held: u64 = world.state.games.values().map(|game| game.held).sum();
         assert_eq!(held, 0, "stakes are held for ever, rerun with SEED={seed}");
@@ -105,4 +114,14 @@ fn whatever_clients_do_no_money_comes_from_nothing() {
     {
         assert!(done[&(name, 200)] >= times, "{done:?}");
     }
+}
+
+#[test]
+fn a_crowd_that_does_the_same_leaves_the_same_world() {
+    let world = |seed| {
+        let mut done = Done::new();
+        let world = crowd(seed, &mut done);
+        (format!("{:?}", world.state), done)
+    };
+    assert!(world(1) == world(1), "two runs of the same story differ");
 }

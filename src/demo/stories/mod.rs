@@ -332,6 +332,7 @@ fn every_request_is_counted_once_whatever_became_of_it() {
     let stats = world.stats();
     assert_eq!(stats, world.stats());
     assert_eq!(stats["requests"], 1_000);
+    assert_eq!(stats["audit_error"], Value::Null);
     assert_eq!(stats["by_status"], json!({"200": seen["200"], "503": seen["503"]}));
     assert_eq!(stats["resets"], seen["reset"]);
     assert_eq!(stats["faults"]["reset"], seen["reset"]);
