@@ -195,6 +195,28 @@ mod tests {
     }
 
     #[test]
+    fn every_call_of_the_clients_has_an_endpoint() {
+        let gets = "users users/progress_trackers users/active_count users/stats users/find \
+            users/find_stats users/find_challengees users/leaderboard config/towerdata \
+            config/appData config/charitydata special_events special_events/e1 \
+            special_events/invite_only/CODE_1 feeds/activity games/g1 games/g1/watch \
+            testing/flags/t1/setup testing/special_events";
+        let posts = "startup users users/session_start users/register users/activate \
+            users/set_xp users/unlock_game users/set_balance users/set_secondary_balance \
+            users/add_item users/progress_trackers/claim users/set_inviter users/use_item \
+            users/cashout_start users/cashout_finish ads/start ads/finish special_events/join \
+            special_events/rejoin special_events/claim games/request_match games/accept_match \
+            games/decline_match games/acknowledge_match games/cancel_request_level \
+            games/g1/event games/g1/answer testing/flags testing/special_events \
+            testing/special_events/e1/cancel testing/users/clean_sessions";
+        for (method, paths) in [(Method::Get, gets), (Method::Post, posts)] {
+            for path in paths.split_whitespace() {
+                assert!(find(method, &format!("/api/v1/{path}")).is_some(), "{path}");
+            }
+        }
+    }
+
+    #[test]
     fn unknown_paths_are_not_found_and_wrong_methods_are_told_apart() {
         assert_eq!(find(Method::Get, "/api/v1/user"), None);
         assert_eq!(find(Method::Get, "/api/v1/special_events/"), None);
