@@ -6,7 +6,6 @@
 
 use std::borrow::Cow;
 
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::demo::{
@@ -68,8 +67,7 @@ fn session_reply(state: &State, account: AccountIndex, index: GameIndex) -> Answ
         session_id: SessionId,
     }
     let user = UserView { state, account, user: state.user(account)? };
-    let body: Bytes = reply::data(&Matched { user, session_id: SessionId(index) });
-    Ok(body)
+    Ok(reply::data(&Matched { user, session_id: SessionId(index) }))
 }
 
 #[derive(Deserialize)]

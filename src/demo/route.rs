@@ -188,6 +188,21 @@ mod tests {
     }
 
     #[test]
+    fn every_endpoint_is_in_the_manual() {
+        let manual = include_str!("../../docs/stand-in-api.md");
+        for &route in Route::ALL.iter().filter(|&&route| route != Route::Unmatched) {
+            let (method, template) = route.template();
+            let access = match route.access() {
+                Access::Open => "-",
+                Access::Account => "account",
+                Access::User => "user",
+            };
+            let row = format!("| `{} {template}` | {access} | ", method.as_str());
+            assert!(manual.contains(&row), "{row}");
+        }
+    }
+
+    #[test]
     fn a_discriminant_is_the_place_in_the_list() {
         for (place, &route) in Route::ALL.iter().enumerate() {
             assert_eq!(route as usize, place);

@@ -225,12 +225,12 @@ async fn converse(stream: TcpStream, shared: Rc<Shared>) {
     }
 }
 
-type Answer = hyper::Response<Full<Bytes>>;
+type HttpResponse = hyper::Response<Full<Bytes>>;
 
 async fn answer(
     request: hyper::Request<Incoming>,
     shared: Rc<Shared>,
-) -> Result<Answer, ConnectionEnd> {
+) -> Result<HttpResponse, ConnectionEnd> {
     let (head, body) = request.into_parts();
     let body = read(body).await?;
     let request = Request {
@@ -255,12 +255,12 @@ async fn answer(
     if response.delivery == Delivery::Reset {
         return Err(ConnectionEnd::Reset);
     }
-    let mut answer = hyper::Response::new(Full::new(response.body));
-    *answer.status_mut() =
+    let mut http_response = hyper::Response::new(Full::new(response.body));
+    *http_response.status_mut() =
         hyper::StatusCode::from_u16(response.status).expect("the API's statuses are standard");
     let content_type = HeaderValue::from_static(response.content_type);
-    answer.headers_mut().insert(CONTENT_TYPE, content_type);
-    Ok(answer)
+    http_response.headers_mut().insert(CONTENT_TYPE, content_type);
+    Ok(http_response)
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
