@@ -51,6 +51,13 @@ enum Board {
     Event(EventIndex),
 }
 
+impl Boards {
+    /// Forgets all views: what they show is gone.
+    pub(super) fn clear(&mut self) {
+        self.views.clear();
+    }
+}
+
 impl Board {
     /// Everyone's score, in the order of their accounts.
     fn scores(self, state: &State) -> Vec<(Reverse<u64>, AccountIndex)> {

@@ -7,17 +7,22 @@
 #[derive(Clone, Copy)]
 #[repr(u64)]
 pub(super) enum Site {
-    Token = 1,
-    FaultStatus = 2,
-    FaultReset = 3,
-    FaultSlow = 4,
-    FaultBadJson = 5,
-    Spin = 6,
-    Opponent = 7,
-    ComputerDelay = 8,
-    ComputerMove = 9,
-    GameType = 10,
-    Tie = 11,
+    Token = 0,
+    FaultStatus = 1,
+    FaultReset = 2,
+    FaultSlow = 3,
+    FaultBadJson = 4,
+    Spin = 5,
+    Opponent = 6,
+    ComputerDelay = 7,
+    ComputerMove = 8,
+    GameType = 9,
+    Tie = 10,
+}
+
+impl Site {
+    /// How many there are.
+    pub(super) const COUNT: usize = 11;
 }
 
 /// 64 even bits for draw `n` of a site.

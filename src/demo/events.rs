@@ -50,7 +50,7 @@ pub(super) struct SpecialEvent {
 pub(super) struct Terms {
     pub(super) name: String,
     pub(super) kind: String,
-    pub(super) join_type: String,
+    pub(super) join_type: JoinType,
     pub(super) is_hidden: bool,
     pub(super) is_featured: bool,
     pub(super) invite_code: Option<String>,
@@ -64,6 +64,21 @@ pub(super) struct Terms {
     pub(super) prize: u64,
     /// A standing event: when it ends, the one after next is created.
     pub(super) recurs_ms: Option<u64>,
+}
+
+/// Who can join an event, and when.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum JoinType {
+    /// From the start until it closes.
+    #[default]
+    JoinWindow,
+    /// Anyone, like `JoinWindow`; the name tells clients that it costs nothing.
+    Global,
+    /// Before the start too: entrants are paired when it starts.
+    PreJoin,
+    /// Nobody: entrants are chosen by hand.
+    Admin,
 }
 
 /// An amount of one currency.
@@ -144,7 +159,7 @@ struct EventView<'a> {
     start: &'a str,
     close: &'a str,
     end: &'a str,
-    join_type: &'a str,
+    join_type: JoinType,
     join_cost: u64,
     join_currency: Currency,
     user_next_rejoin_cost: u64,
@@ -170,7 +185,7 @@ impl<'a> EventView<'a> {
             start,
             close,
             end,
-            join_type: &terms.join_type,
+            join_type: terms.join_type,
             join_cost: terms.join.amount,
             join_currency: terms.join.currency,
             user_next_rejoin_cost: event.rejoin_amount(account),
@@ -310,9 +325,13 @@ impl State {
         let mut pool = [0; 2];
         pool[Currency::Primary as usize] = terms.prize;
         self.ledger.shift(Currency::Primary, terms.prize, Pocket::Mint, Pocket::Prizes);
+        let due_us = |ms: u64| ms.saturating_sub(self.rules.epoch_ms).saturating_mul(1_000);
+        let (start_us, end_us) = (due_us(terms.start_ms), due_us(terms.end_ms));
+        if terms.join_type == JoinType::PreJoin {
+            self.set_timer(start_us, Timer::EventStarts(index));
+        }
         if terms.end_ms < NEVER_MS {
-            let due_us = terms.end_ms.saturating_sub(self.rules.epoch_ms).saturating_mul(1_000);
-            self.set_timer(due_us, Timer::EventEnds(index));
+            self.set_timer(end_us, Timer::EventEnds(index));
         }
         let dates = [terms.start_ms, terms.close_ms, terms.end_ms].map(|ms| Date(ms).to_string());
         self.events.push(SpecialEvent {
@@ -336,7 +355,7 @@ impl State {
                 self.add_event(Terms {
                     name: kind.to_owned(),
                     kind: kind.to_owned(),
-                    join_type: if price == 0 { "global" } else { "joinWindow" }.to_owned(),
+                    join_type: if price == 0 { JoinType::Global } else { JoinType::JoinWindow },
                     is_hidden: false,
                     is_featured: true,
                     invite_code: None,
@@ -350,6 +369,14 @@ impl State {
                     recurs_ms: Some(period_ms),
                 });
             }
+        }
+    }
+
+    /// Finds opponents for those who joined before the start.
+    pub(super) fn start_event(&mut self, index: EventIndex) {
+        let entrants: Vec<_> = self.events[index.0].entrants.keys().copied().collect();
+        for account in entrants {
+            self.seek_opponent(index, account);
         }
     }
 
@@ -480,11 +507,18 @@ impl State {
             .ok_or_else(|| Refusal::not_found("event", id))
     }
 
-    /// An event that runs and has not closed.
+    /// An event that can be joined now.
     fn open_event(&self, id: &str) -> Result<EventIndex, Refusal> {
         let index = self.event_index(id)?;
         let (event, now_ms) = (&self.events[index.0], self.date_ms());
-        if event.phase(now_ms) != Phase::Running || now_ms >= event.terms.close_ms {
+        let is_open = match (event.terms.join_type, event.phase(now_ms)) {
+            (JoinType::Admin, _) => false,
+            (JoinType::PreJoin, Phase::Upcoming) | (_, Phase::Running) => {
+                now_ms < event.terms.close_ms
+            }
+            _ => false,
+        };
+        if !is_open {
             return Err(Refusal::new(Kind::Conflict, "this event is not open"));
         }
         Ok(index)

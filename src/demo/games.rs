@@ -11,8 +11,8 @@ use serde::{Serialize, Serializer, ser::SerializeSeq};
 
 use crate::demo::{
     events::{EventId, EventIndex},
+    hand::Hand,
     reply::{Kind, Refusal},
-    rules::Hand,
     state::{AccountIndex, State},
     users::GameType,
 };

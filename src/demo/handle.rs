@@ -68,7 +68,7 @@ pub fn handle(state: &mut State, request: &Request<'_>, now_us: u64) -> Response
     let found = route::find(request.method, path);
     let route = found.map_or(Route::Unmatched, |found| found.route);
     let fate = match route {
-        Route::Stats => return whole(200, state.stats.document()),
+        Route::Stats => return whole(200, state.stats.document(state.audit())),
         // Probes tell whether the API is up, so they meet no faults and move none of the others.
         Route::Health => Fate::NONE,
         _ => {

@@ -119,13 +119,20 @@ impl State {
         Ok(())
     }
 
-    /// Checks that no money came from nothing and none was lost.
+    /// Checks that no money came from nothing and none was lost, and that users and games agree
+    /// on who plays.
     ///
-    /// Walks over all users, so it is for tests and for the end of a run.
+    /// Walks over all users, so it is for `/_stats` and for tests.
     ///
     /// # Errors
     /// What does not add up, and by how much.
     pub fn audit(&self) -> Result<(), String> {
+        self.audit_money()?;
+        self.audit_stakes()?;
+        self.audit_sessions()
+    }
+
+    fn audit_money(&self) -> Result<(), String> {
         for currency in Currency::ALL {
             let wallets: i128 =
                 self.users().map(|(_, user)| i128::from(user.wallet.holds(currency))).sum();
@@ -152,10 +159,33 @@ impl State {
                 ));
             }
         }
+        Ok(())
+    }
+
+    fn audit_stakes(&self) -> Result<(), String> {
         let staked: u64 = self.games.values().map(|game| game.held).sum();
         let pocket = self.ledger.holds(Currency::Primary, Pocket::Stakes);
         if i128::from(staked) != i128::from(pocket) {
             return Err(format!("games hold {staked} and the pocket for them {pocket}"));
+        }
+        Ok(())
+    }
+
+    fn audit_sessions(&self) -> Result<(), String> {
+        let mut listed = 0;
+        for (account, user) in self.users() {
+            for index in &user.sessions {
+                let game = self.games.get(index);
+                if game.is_none_or(|game| game.seat_of(account).is_none()) {
+                    return Err(format!("{} lists a game that is not its own", user.username));
+                }
+                listed += 1;
+            }
+        }
+        let seats = self.games.values().flat_map(|game| game.seats.iter().flatten());
+        let seated = seats.filter(|seat| seat.is_listed).count();
+        if seated != listed {
+            return Err(format!("users list {listed} sessions and games {seated}"));
         }
         Ok(())
     }

@@ -6,7 +6,6 @@
 
 use std::borrow::Cow;
 
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::demo::{
@@ -38,6 +37,8 @@ struct MatchRequest<'a> {
     #[serde(default)]
     bots_only: bool,
     #[serde(default)]
+    strict_matching: bool,
+    #[serde(default)]
     game_type: Option<GameType>,
 }
 
@@ -66,8 +67,7 @@ fn session_reply(state: &State, account: AccountIndex, index: GameIndex) -> Answ
         session_id: SessionId,
     }
     let user = UserView { state, account, user: state.user(account)? };
-    let body: Bytes = reply::data(&Matched { user, session_id: SessionId(index) });
-    Ok(body)
+    Ok(reply::data(&Matched { user, session_id: SessionId(index) }))
 }
 
 #[derive(Deserialize)]
@@ -140,7 +140,10 @@ impl State {
         request: &MatchRequest<'_>,
     ) -> Result<GameIndex, Refusal> {
         self.refuse_second_live(account)?;
-        let opponent = if request.bots_only { None } else { self.waiting_opponent(request) };
+        let opponent = match request.bots_only {
+            true => None,
+            false => self.waiting_opponent(account, request)?,
+        };
         if let Some(index) = opponent {
             self.list_session(account, index)?;
             self.join_game(index, Player::Account(account))?;
@@ -255,13 +258,28 @@ impl State {
         Ok(index)
     }
 
-    /// The first game that waits and suits a request.
-    fn waiting_opponent(&self, request: &MatchRequest<'_>) -> Option<GameIndex> {
-        self.waiting.iter().copied().find(|index| {
+    /// The game that has waited longest of those that suit a request.
+    ///
+    /// With power play on, a user takes any level of the range that it has set, unless the
+    /// request is strict.
+    fn waiting_opponent(
+        &self,
+        account: AccountIndex,
+        request: &MatchRequest<'_>,
+    ) -> Result<Option<GameIndex>, Refusal> {
+        let user = self.user(account)?;
+        let (profile, balance) = (&user.profile, user.wallet.holds(Currency::Primary));
+        let is_flexible = profile.use_default_matchmaking_level && !request.strict_matching;
+        let levels = profile.lowest_matchmaking_level..=profile.default_matchmaking_level;
+        Ok(self.waiting.iter().copied().find(|index| {
             let game = &self.games[index];
-            game.level == request.level
-                && request.game_type.is_none_or(|game_type| game_type == game.game_type)
-        })
+            let suits = game.level == request.level
+                || is_flexible
+                    && levels.contains(&game.level)
+                    && game.stake <= balance
+                    && level_rank(game.level) <= user.rank();
+            suits && request.game_type.is_none_or(|game_type| game_type == game.game_type)
+        }))
     }
 
     fn join_game(&mut self, index: GameIndex, player: Player) -> Result<(), Refusal> {

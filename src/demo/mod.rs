@@ -6,13 +6,16 @@
 //! the time is, calls `handle`, and does to the connection what the response says.
 //!
 //! ```text
-//! server -> handle -> { faults, route, auth, users, wallet, social, events, matching, play, testing } -> state
-//! child     starts the server as a process of its own, on a core that the workers leave free
+//! child   starts a server as a process of its own, on a core that the workers leave free
+//!   server  sockets and the clock
+//!     handle  faults, access, statistics, once for every request
+//!       auth users wallet social boards config events matching play testing   the endpoints
+//!         state  what they share; ledger: where all money is; games, hand: what is played
 //! ```
 //!
-//! One file for each area of the API. `state.rs` holds what they share, `ledger.rs` where all
-//! money is, `faults.rs` what goes wrong on purpose, `stats.rs` what was asked, for tests to
-//! compare with what a generator says it sent.
+//! The rules are real, if simple: users persist, money only moves, two bots that want the same
+//! match meet, games have rounds and winners, events open and close by the clock, tokens expire.
+//! What was asked is told by `/_stats`, for tests to compare with what a generator says it sent.
 //!
 //! Knows nothing of the generator: no other module of this crate is used here.
 
@@ -26,6 +29,7 @@ mod duration;
 mod events;
 mod faults;
 mod games;
+mod hand;
 mod handle;
 mod ledger;
 mod matching;
@@ -33,7 +37,6 @@ mod message;
 mod play;
 mod reply;
 mod route;
-mod rules;
 mod server;
 mod social;
 mod state;

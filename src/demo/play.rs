@@ -10,9 +10,9 @@ use serde::Deserialize;
 use crate::demo::{
     draws::{self, Site},
     games::{GameIndex, GameView, Mode, Outcome, Phase, Player},
+    hand::{self, ROUNDS_MAX, WINS_NEEDED},
     handle::Call,
     reply::{self, Answer, Kind, Refusal},
-    rules::{self, ROUNDS_MAX, WINS_NEEDED},
     state::{AccountIndex, State, Timer},
 };
 
@@ -25,8 +25,9 @@ const CHALLENGE_ROUND_US: u64 = 600_000_000;
 /// The computer plays 1 to 4 s into a round.
 const COMPUTER_MOVE_MIN_US: u64 = 1_000_000;
 const COMPUTER_MOVE_SPREAD_US: u64 = 3_000_000;
-/// How many games the activity feed remembers.
-const FEED_MAX: usize = 200;
+/// How many games the activity feed remembers: those of the 5 s that a page of it is handed out,
+/// at 800 a second, so that whatever a client sees there it can watch.
+const FEED_MAX: usize = 4_096;
 
 pub(super) fn game(state: &mut State, call: &Call<'_>) -> Answer {
     let (index, seat) = own_game(state, call)?;
@@ -212,7 +213,7 @@ impl State {
     fn end_round(&mut self, index: GameIndex) {
         let game = self.game_mut(index);
         let plays = [0, 1].map(|seat| game.seats[seat].as_ref().and_then(|seat| seat.play));
-        if let Some(winner) = rules::round_winner(game.game_type, plays)
+        if let Some(winner) = hand::round_winner(game.game_type, plays)
             && let Some(seat) = &mut game.seats[winner]
         {
             seat.wins += 1;
@@ -315,6 +316,7 @@ impl State {
         self.games.clear();
         self.waiting.clear();
         self.feed.clear();
+        self.boards.clear();
         for user in self.accounts.iter_mut().filter_map(|account| account.user.as_mut()) {
             user.sessions.clear();
         }

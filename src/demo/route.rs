@@ -188,9 +188,46 @@ mod tests {
     }
 
     #[test]
+    fn every_endpoint_is_in_the_manual() {
+        let manual = include_str!("../../docs/stand-in-api.md");
+        for &route in Route::ALL.iter().filter(|&&route| route != Route::Unmatched) {
+            let (method, template) = route.template();
+            let access = match route.access() {
+                Access::Open => "-",
+                Access::Account => "account",
+                Access::User => "user",
+            };
+            let row = format!("| `{} {template}` | {access} | ", method.as_str());
+            assert!(manual.contains(&row), "{row}");
+        }
+    }
+
+    #[test]
     fn a_discriminant_is_the_place_in_the_list() {
         for (place, &route) in Route::ALL.iter().enumerate() {
             assert_eq!(route as usize, place);
+        }
+    }
+
+    #[test]
+    fn every_call_of_the_clients_has_an_endpoint() {
+        let gets = "users users/progress_trackers users/active_count users/stats users/find \
+            users/find_stats users/find_challengees users/leaderboard config/towerdata \
+            config/appData config/charitydata special_events special_events/e1 \
+            special_events/invite_only/CODE_1 feeds/activity games/g1 games/g1/watch \
+            testing/flags/t1/setup testing/special_events";
+        let posts = "startup users users/session_start users/register users/activate \
+            users/set_xp users/unlock_game users/set_balance users/set_secondary_balance \
+            users/add_item users/progress_trackers/claim users/set_inviter users/use_item \
+            users/cashout_start users/cashout_finish ads/start ads/finish special_events/join \
+            special_events/rejoin special_events/claim games/request_match games/accept_match \
+            games/decline_match games/acknowledge_match games/cancel_request_level \
+            games/g1/event games/g1/answer testing/flags testing/special_events \
+            testing/special_events/e1/cancel testing/users/clean_sessions";
+        for (method, paths) in [(Method::Get, gets), (Method::Post, posts)] {
+            for path in paths.split_whitespace() {
+                assert!(find(method, &format!("/api/v1/{path}")).is_some(), "{path}");
+            }
         }
     }
 

@@ -114,14 +114,7 @@ impl Server {
     /// The port is taken or may not be used.
     pub fn bind(port: u16, rules: Rules) -> io::Result<Self> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let listener = listen(address).map_err(|error| {
-            let advice = match error.kind() {
-                io::ErrorKind::AddrInUse => ": another process listens there; choose another port, or 0 for any that is free",
-                io::ErrorKind::PermissionDenied => ": ports below 1024 need privileges",
-                _ => "",
-            };
-            io::Error::new(error.kind(), format!("cannot listen on {address} ({error}){advice}"))
-        })?;
+        let listener = listen(address).map_err(|error| cannot_listen(address, &error))?;
         let address = listener.local_addr()?;
         Ok(Self { listener, address, rules })
     }
@@ -157,6 +150,17 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
     Ok(socket.into())
+}
+
+fn cannot_listen(address: SocketAddr, error: &io::Error) -> io::Error {
+    let advice = match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            ": another process listens there; choose another port, or 0 for any that is free"
+        }
+        io::ErrorKind::PermissionDenied => ": ports below 1024 need privileges",
+        _ => "",
+    };
+    io::Error::new(error.kind(), format!("cannot listen on {address} ({error}){advice}"))
 }
 
 /// What the connections of a server share.
@@ -221,12 +225,12 @@ async fn converse(stream: TcpStream, shared: Rc<Shared>) {
     }
 }
 
-type Answer = hyper::Response<Full<Bytes>>;
+type HttpResponse = hyper::Response<Full<Bytes>>;
 
 async fn answer(
     request: hyper::Request<Incoming>,
     shared: Rc<Shared>,
-) -> Result<Answer, ConnectionEnd> {
+) -> Result<HttpResponse, ConnectionEnd> {
     let (head, body) = request.into_parts();
     let body = read(body).await?;
     let request = Request {
@@ -251,12 +255,12 @@ async fn answer(
     if response.delivery == Delivery::Reset {
         return Err(ConnectionEnd::Reset);
     }
-    let mut answer = hyper::Response::new(Full::new(response.body));
-    *answer.status_mut() =
+    let mut http_response = hyper::Response::new(Full::new(response.body));
+    *http_response.status_mut() =
         hyper::StatusCode::from_u16(response.status).expect("the API's statuses are standard");
     let content_type = HeaderValue::from_static(response.content_type);
-    answer.headers_mut().insert(CONTENT_TYPE, content_type);
-    Ok(answer)
+    http_response.headers_mut().insert(CONTENT_TYPE, content_type);
+    Ok(http_response)
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

@@ -70,6 +70,7 @@ pub(super) struct Account {
 /// What happens by itself.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Timer {
+    EventStarts(EventIndex),
     EventEnds(EventIndex),
     /// An entrant of an event has waited for an opponent.
     EntrantWaits(EventIndex, AccountIndex),
@@ -107,7 +108,8 @@ pub struct State {
     /// By (due, order of setting).
     timers: BTreeMap<(u64, u64), Timer>,
     timers_set: u64,
-    draws: u64,
+    /// How often each site has drawn.
+    draws: [u64; Site::COUNT],
 }
 
 impl State {
@@ -132,7 +134,7 @@ impl State {
             flags: BTreeMap::new(),
             timers: BTreeMap::new(),
             timers_set: 0,
-            draws: 0,
+            draws: [0; Site::COUNT],
             rules,
         };
         state.add_standing_events();
@@ -147,6 +149,7 @@ impl State {
         {
             self.now_us = entry.key().0;
             match entry.remove() {
+                Timer::EventStarts(event) => self.start_event(event),
                 Timer::EventEnds(event) => self.end_event(event),
                 Timer::EntrantWaits(event, account) => self.entrant_waits(event, account),
                 Timer::ComputerJoins(game) => self.computer_joins(game),
@@ -174,10 +177,11 @@ impl State {
         self.date_ms() / 86_400_000
     }
 
-    /// The next draw below `bound`: requests are handled in order, so draws are too.
+    /// A site's next draw below `bound`: requests are handled in order, so draws are too.
     pub(super) fn draw(&mut self, site: Site, bound: u64) -> u64 {
-        self.draws += 1;
-        draws::below(draws::bits(self.rules.seed, site, self.draws), bound)
+        let drawn = &mut self.draws[site as usize];
+        *drawn += 1;
+        draws::below(draws::bits(self.rules.seed, site, *drawn), bound)
     }
 
     pub(super) fn account(&self, account: AccountIndex) -> &Account {

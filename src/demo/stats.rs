@@ -94,11 +94,13 @@ impl Stats {
     }
 
     /// The document of `/_stats`.
-    pub(super) fn document(&self) -> Bytes {
+    pub(super) fn document(&self, audit: Result<(), String>) -> Bytes {
         #[derive(Serialize)]
         struct Document<'a> {
             #[serde(flatten)]
             all: &'a Counts,
+            /// What is wrong inside, which is nothing.
+            audit_error: Option<String>,
             faults: FaultCounts,
             body_bytes: BodyBytes,
             connections: ConnectionCounts,
@@ -107,6 +109,7 @@ impl Stats {
         }
         reply::document(&Document {
             all: &self.all,
+            audit_error: audit.err(),
             faults: self.faults,
             body_bytes: self.body_bytes,
             connections: self.connections,

@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::demo::{
     dates::{self, Date, NEVER_MS},
-    events::{EVENTS_MAX, EventId, EventIndex, Phase, Price, Terms},
+    events::{EVENTS_MAX, EventId, EventIndex, JoinType, Phase, Price, Terms},
     handle::Call,
     ledger::{AMOUNT_MAX, Currency},
     reply::{self, Answer, EMPTY, Kind, Refusal},
     state::State,
 };
 
-const FLAGS_MAX: usize = 10_000;
+const FLAGS_MAX: usize = 1_000;
 
 pub(super) fn set_flag(state: &mut State, call: &Call<'_>) -> Answer {
     #[derive(Deserialize)]
@@ -115,8 +115,8 @@ struct NewEvent<'a> {
     name: Cow<'a, str>,
     #[serde(borrow, rename = "type")]
     kind: Cow<'a, str>,
-    #[serde(borrow, default)]
-    join_type: Option<Cow<'a, str>>,
+    #[serde(default)]
+    join_type: JoinType,
     #[serde(borrow, default)]
     invite_code: Option<Cow<'a, str>>,
     #[serde(default)]
@@ -166,7 +166,7 @@ impl NewEvent<'_> {
         Ok(Terms {
             name: self.name.into_owned(),
             kind: self.kind.into_owned(),
-            join_type: self.join_type.map_or_else(|| "joinWindow".to_owned(), Cow::into_owned),
+            join_type: self.join_type,
             is_hidden: self.is_hidden,
             is_featured: self.is_featured,
             invite_code: self.invite_code.filter(|code| !code.is_empty()).map(Cow::into_owned),

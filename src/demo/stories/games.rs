@@ -162,7 +162,8 @@ fn a_challenge_is_played_when_each_likes() {
     let mut world = World::new(Rules::default());
     let (ada, bob) = (world.user(1), world.user(2));
     let challenge = json!({
-        "type": "challenge", "level": 5, "username": "load_00002", "gameType": "ShootingGalleryGame",
+        "type": "challenge", "level": 5, "username": "load_00002",
+        "gameType": "ShootingGalleryGame",
     });
     let session_id = request(&ada, &mut world, &challenge);
     assert_eq!(ada.post(&mut world, "games/request_match", &challenge).0, 409);
@@ -218,6 +219,51 @@ fn a_challenge_declined_or_not_answered_gives_the_stake_back() {
         assert!(world.state.games.is_empty());
         world.state.audit().unwrap();
     }
+}
+
+#[test]
+fn power_play_takes_any_level_of_its_range_that_waits() {
+    let mut world = World::new(Rules::default());
+    let (ada, bob) = (world.user(1), world.user(2));
+    request(&ada, &mut world, &live(4));
+    let profile = |lowest| {
+        json!({"profile": {
+            "useDefaultMatchmakingLevel": true, "excludeBots": true,
+            "lowestMatchmakingLevel": lowest, "defaultMatchmakingLevel": 6,
+        }})
+    };
+    for (lowest, is_strict, meets) in [(5, false, false), (3, true, false), (3, false, true)] {
+        bob.done(&mut world, "users", &profile(lowest));
+        let wanted = json!({"type": "live", "level": 6, "strictMatching": is_strict});
+        request(&bob, &mut world, &wanted);
+        let status = session(&bob, &mut world)["status"].clone();
+        assert_eq!(status == "playing", meets);
+        if !meets {
+            bob.done(&mut world, "games/cancel_request_level", &json!({}));
+        }
+    }
+    assert_eq!(balance(&bob, &mut world), 500 - 8, "the stake is that of the level played");
+    world.state.audit().unwrap();
+}
+
+#[test]
+fn who_joins_before_the_start_is_paired_when_it_starts() {
+    let mut world = World::new(Rules::default());
+    let (ada, bob) = (world.user(1), world.user(2));
+    let event = |join_type: &str| {
+        json!({"event": {"name": "cup", "type": "adhocQF", "joinType": join_type,
+            "startTs": "2024-04-01T00:01:00.000Z", "endTs": "2024-04-01T01:00:00.000Z"}})
+    };
+    let created = ada.done(&mut world, "testing/special_events", &event("preJoin"));
+    let join = json!({"eventId": created["_id"]});
+    ada.done(&mut world, "special_events/join", &join);
+    bob.done(&mut world, "special_events/join", &join);
+    assert_eq!(session(&ada, &mut world), Value::Null);
+    world.wait(60);
+    assert_eq!(session(&ada, &mut world)["opponent"]["username"], "load_00002");
+    let created = ada.done(&mut world, "testing/special_events", &event("admin"));
+    let join = json!({"eventId": created["_id"]});
+    assert_eq!(ada.post(&mut world, "special_events/join", &join).0, 409);
 }
 
 #[test]

@@ -128,6 +128,13 @@ impl Client {
         answer["data"].clone()
     }
 
+    /// Sends anything anywhere; returns the status.
+    pub(super) fn send(&self, world: &mut World, method: Method, target: &str, body: &[u8]) -> u16 {
+        let authorization = Some(&*self.access_token);
+        let amz_target = Some("AWSCognitoIdentityProviderService.SignUp");
+        world.send(&Request { method, target, authorization, amz_target, body }).status
+    }
+
     fn call(&self, world: &mut World, method: Method, path: &str, body: &[u8]) -> (u16, Value) {
         let response = world.send(&Request {
             method,
@@ -332,6 +339,7 @@ fn every_request_is_counted_once_whatever_became_of_it() {
     let stats = world.stats();
     assert_eq!(stats, world.stats());
     assert_eq!(stats["requests"], 1_000);
+    assert_eq!(stats["audit_error"], Value::Null);
     assert_eq!(stats["by_status"], json!({"200": seen["200"], "503": seen["503"]}));
     assert_eq!(stats["resets"], seen["reset"]);
     assert_eq!(stats["faults"]["reset"], seen["reset"]);
