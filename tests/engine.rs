@@ -65,7 +65,7 @@ impl Bot for Panicking {
     }
 
     async fn session(&mut self, ctx: &mut Context) -> Outcome {
-        assert!(self.0 % 6 != 0, "on purpose, at once");
+        assert!(!self.0.is_multiple_of(6), "on purpose, at once");
         let response = ctx.get("/").send().await;
         ctx.check("answered", response.is_ok());
         assert!(self.0 % 6 != 3, "on purpose, after a request");

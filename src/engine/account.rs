@@ -3,7 +3,7 @@
 //! The translation from instants on the wire to the terms of the metrics: what counts as sent,
 //! waited and failed is decided here and nowhere else.
 
-use tallyho_replay::{Expected, Failure, Name, Note, Outcome, Session};
+use tallyho_replay::{Expected, Failure, Name, Note, Outcome, Session, Who};
 
 use super::clock::Micros;
 use super::exchange::{Received, Timing};
@@ -11,16 +11,19 @@ use super::player::Step;
 use super::worker::Worker;
 use crate::metrics::{Ended, Exchange};
 
+/// A request and what came of it.
+pub(super) struct Attempt<'a> {
+    pub(super) name: &'a Name,
+    pub(super) expected: Expected,
+    pub(super) step: &'a Step,
+    pub(super) timing: &'a Timing,
+    pub(super) result: &'a Result<Received, Failure>,
+}
+
 impl Worker {
     /// Counts an exchange, and describes the first of its kind to fail.
-    pub(super) fn record(
-        &self,
-        (name, expected): (&Name, Expected),
-        step: &Step,
-        timing: &Timing,
-        result: &Result<Received, Failure>,
-        session: &Session,
-    ) {
+    pub(super) fn record(&self, attempt: &Attempt<'_>, who: Who) {
+        let Attempt { name, expected, step, timing, result } = *attempt;
         let status = result.as_ref().map_or(0, |(response, _)| response.status);
         let exchange = Exchange {
             due_us: step.due,
@@ -55,7 +58,7 @@ impl Worker {
                 Ok((response, bytes)) => excerpt(&bytes[response.body.clone()]),
                 Err(failure) => failure.as_str().to_owned(),
             };
-            recorder.example(slot, session.who().to_string(), text);
+            recorder.example(slot, who.to_string(), text);
         }
     }
 

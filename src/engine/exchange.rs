@@ -238,14 +238,14 @@ async fn read(
 
 /// Room for at least one more read; a body that is known to be long is read in larger pieces.
 fn make_room(buffer: &mut Vec<u8>, read_hint: usize) {
-    let wanted = read_hint.clamp(BUFFER_BYTES, READ_BYTES_MAX);
-    if buffer.capacity() - buffer.len() < wanted.min(BUFFER_BYTES / 2).max(1)
-        || read_hint > BUFFER_BYTES
-    {
-        buffer.reserve(wanted);
+    let room = buffer.capacity() - buffer.len();
+    if room < ROOM_BYTES_MIN || read_hint > room {
+        buffer.reserve(read_hint.clamp(BUFFER_BYTES, READ_BYTES_MAX));
     }
 }
 
+/// With less room than this a buffer grows before the next read.
+const ROOM_BYTES_MIN: usize = BUFFER_BYTES / 4;
 /// The most that is asked of one read: larger ones save no measurable time.
 const READ_BYTES_MAX: usize = 64 * 1024;
 

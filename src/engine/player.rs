@@ -10,6 +10,7 @@ use tallyho_replay::{
     Carry, Command, Event, Input, Outcome, Question, ResponseParts, Session, Start, Who,
 };
 
+use super::account::Attempt;
 use super::clock::{Micros, micros};
 use super::connection::Connections;
 use super::control::Phase;
@@ -104,7 +105,14 @@ impl Player<'_> {
             Err(failure) => Err(failure),
         };
         self.now = timing.completed.max(self.now);
-        worker.record((&sending.name, sending.expected), step, &timing, &result, session);
+        let attempt = Attempt {
+            name: &sending.name,
+            expected: sending.expected,
+            step,
+            timing: &timing,
+            result: &result,
+        };
+        worker.record(&attempt, session.who());
         *step = Step { due: self.now, waited: 0, is_paused: true };
         match result {
             Ok((response, bytes)) => Event::Response(ResponseParts {

@@ -2,7 +2,7 @@
 //!
 //! A test whose server is not installed says so and is skipped, unless `TALLYHO_REQUIRE_SERVERS=1`
 //! (as in .ci/run) makes that a failure.
-#![allow(dead_code, reason = "every test file uses its own part")]
+#![allow(dead_code, unreachable_pub, reason = "every test file uses its own part")]
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

@@ -1,5 +1,5 @@
 //! The real binary, run by the tests as a user would run it.
-#![allow(dead_code, reason = "every test file uses its own part")]
+#![allow(dead_code, unreachable_pub, reason = "every test file uses its own part")]
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
