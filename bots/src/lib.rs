@@ -1,1 +1,22 @@
-//! Bots written in Rust.
+//! Bots written in Rust, on the same trait as a user's own.
+//!
+//! They may use `tallyho-replay` and nothing else of ours, so the crate boundary and the lints
+//! keep sockets, clocks and threads out of them.
+
+#![forbid(unsafe_code)]
+
+mod single_request;
+
+pub use single_request::{
+    Headers, SettingsError, SingleRequest, SingleRequestConfig, SingleRequestSettings,
+};
+
+use tallyho_replay::Registry;
+
+/// All built-in bots.
+#[must_use]
+pub fn registry() -> Registry {
+    let mut registry = Registry::default();
+    registry.register::<SingleRequest>();
+    registry
+}

@@ -1,0 +1,156 @@
+//! A response as the bot sees it.
+
+use std::ops::Range;
+use std::rc::Rc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::ReadError;
+use super::pointer;
+use super::read::parse;
+use crate::Secret;
+use crate::state::State;
+use crate::trace::record::Asked;
+
+/// What the engine hands in: one buffer, and where in it things lie. It is moved in and moved
+/// back out, never copied.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ResponseParts {
+    /// The status code.
+    pub status: u16,
+    /// Head and body, without chunk framing.
+    pub bytes: Vec<u8>,
+    /// The header lines in `bytes`: `Name: value\r\n` each.
+    pub head: Range<usize>,
+    /// The body in `bytes`; empty if it was discarded.
+    pub body: Range<usize>,
+    /// The body's size without chunk framing, also when it was discarded.
+    pub body_size: u64,
+}
+
+impl ResponseParts {
+    fn body(&self) -> Result<&[u8], ReadError> {
+        match self.bytes.get(self.body.clone()) {
+            Some(body) if !body.is_empty() => Ok(body),
+            _ => Err(ReadError::NoBody),
+        }
+    }
+
+    fn header(&self, name: &str) -> Option<&[u8]> {
+        let head = self.bytes.get(self.head.clone())?;
+        head.split(|byte| *byte == b'\n').find_map(|line| {
+            let colon = line.iter().position(|byte| *byte == b':')?;
+            let is_it = line[..colon].eq_ignore_ascii_case(name.as_bytes());
+            is_it.then(|| line[colon + 1..].trim_ascii())
+        })
+    }
+}
+
+/// Headers that a bot only gets as the placeholder of their value.
+const SECRET_HEADERS: &[&str] = &["authorization", "cookie", "set-cookie", "proxy-authorization"];
+
+/// A response. What is read from it is recorded; what is not read is gone with the next command.
+///
+/// Reading it after the bot's next command panics: the buffer is in other hands by then.
+pub struct Response {
+    state: Rc<State>,
+    status: u16,
+    step: u32,
+}
+
+impl Response {
+    pub(crate) fn new(state: &Rc<State>, status: u16) -> Self {
+        Self { state: Rc::clone(state), status, step: state.step.get() }
+    }
+
+    /// The status code.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// Whether the status is one of 200 to 299.
+    #[must_use]
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// The whole body, as the bot's own view of it.
+    ///
+    /// # Errors
+    /// If there is no body, it is not JSON or not of that shape, or the view cannot be recorded.
+    pub fn json<T: Serialize + DeserializeOwned>(&self) -> Result<T, ReadError> {
+        self.read(Asked::Json, |parts| parse(parts.body()?))
+    }
+
+    /// The value at a JSON pointer such as `/data/items/0/id`.
+    ///
+    /// # Errors
+    /// As [`Response::json`], and `Missing` if the pointer leads to nothing.
+    pub fn pointer<T>(&self, pointer: &str) -> Result<T, ReadError>
+    where
+        T: Serialize + DeserializeOwned,
+    {
+        self.read(Asked::Pointer, |parts| pointer::find(parts.body()?, pointer))
+    }
+
+    /// The first header of this name in any case. `Authorization`, `Cookie` and `Set-Cookie` come
+    /// as the placeholder of a [`Secret`].
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<String> {
+        if SECRET_HEADERS.iter().any(|secret| name.eq_ignore_ascii_case(secret)) {
+            return self.secret_header(name).map(|secret| secret.to_string());
+        }
+        let read = self.read(Asked::Header, |parts| {
+            let value = parts.header(name);
+            Ok(value.map(|value| String::from_utf8_lossy(value).into_owned()))
+        });
+        read.ok().flatten()
+    }
+
+    /// The first header of this name, whatever it is, as a secret.
+    #[must_use]
+    pub fn secret_header(&self, name: &str) -> Option<Secret> {
+        let read = self.read(Asked::Header, |parts| {
+            let value = parts.header(name).and_then(|value| str::from_utf8(value).ok());
+            match value {
+                Some(value) => Secret::take_in(value).map(Some).ok_or(ReadError::TooLarge),
+                None => Ok(None),
+            }
+        });
+        read.ok().flatten()
+    }
+
+    /// The whole body as text.
+    ///
+    /// # Errors
+    /// If there is no body, it is not UTF-8, or it is too large.
+    pub fn text(&self) -> Result<String, ReadError> {
+        self.read(Asked::Text, |parts| {
+            let text = str::from_utf8(parts.body()?).map_err(|_| ReadError::NotText)?;
+            Ok(text.to_owned())
+        })
+    }
+
+    /// The body's size in bytes, also if it was discarded.
+    #[must_use]
+    pub fn body_size(&self) -> u64 {
+        self.read(Asked::BodySize, |parts| Ok(parts.body_size)).unwrap_or(0)
+    }
+
+    fn read<T: Serialize + DeserializeOwned>(
+        &self,
+        asked: Asked,
+        live: impl FnOnce(&ResponseParts) -> Result<T, ReadError>,
+    ) -> Result<T, ReadError> {
+        assert!(
+            self.step == self.state.step.get(),
+            "a response must be read before the bot's next command"
+        );
+        self.state.read(asked, || match &*self.state.scratch.response.borrow() {
+            Some(parts) => live(parts),
+            None => Err(ReadError::NoBody),
+        })
+    }
+}

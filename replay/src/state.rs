@@ -1,0 +1,221 @@
+//! What a session and its bot's [`Context`](crate::Context) share, and what all sessions of a
+//! worker share.
+//!
+//! The context is owned by the bot's future and the session owns the future, so both hold an `Rc`
+//! of [`State`]; no lifetime shows in bot code. Only one step runs at a time on a worker, so
+//! whatever lives for one step (request, response, notes, the step's transcript) lies in the
+//! worker's [`Scratch`], and an idle bot keeps only what is its own.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::panic::resume_unwind;
+use std::rc::Rc;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::Name;
+use crate::draw::{Draw, SessionKey, Site};
+use crate::observe::{Note, ResponseParts};
+use crate::replayer::Recorded;
+use crate::request::{Expected, Request};
+use crate::run::RunFacts;
+use crate::secret::Vault;
+use crate::session::{Arrived, Command, Fault, FaultKind, Who};
+use crate::trace::record::Recorder;
+
+/// How many places one session may draw at. A hand-written bot has tens; ten thousands are labels
+/// made from data, and would grow a session's memory without end.
+pub const SITES_MAX: usize = 10_000;
+
+/// What the sessions of one worker share: everything that lives for one step only.
+#[derive(Default)]
+pub struct Scratch {
+    pub(crate) request: RefCell<Request>,
+    pub(crate) response: RefCell<Option<ResponseParts>>,
+    pub(crate) notes: RefCell<Vec<Note>>,
+    /// What the chain covers of the step under way, after the chain so far.
+    pub(crate) transcript: RefCell<Vec<u8>>,
+    /// A value as JSON between a response and the record.
+    pub(crate) value: Cell<Vec<u8>>,
+    /// The weights of the choice under way.
+    pub(crate) weights: Cell<Vec<u32>>,
+    /// Counts the steps of all sessions, so that a session knows whether the latest was its own.
+    pub(crate) turn: Cell<u64>,
+}
+
+impl Scratch {
+    /// One for each worker.
+    #[must_use]
+    pub fn new() -> Rc<Self> {
+        Rc::default()
+    }
+}
+
+/// Whether a session is written down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recording {
+    /// It is.
+    On,
+    /// It is not, and no chain is computed.
+    Off,
+}
+
+/// What a session and its context share.
+pub(crate) struct State {
+    pub(crate) scratch: Rc<Scratch>,
+    pub(crate) run: Rc<RunFacts>,
+    pub(crate) who: Cell<Who>,
+    pub(crate) now_us: Cell<u64>,
+    pub(crate) stopping: Cell<bool>,
+    pub(crate) recording: Cell<bool>,
+    /// Counts the inputs of this session; the start is 0.
+    pub(crate) step: Cell<u32>,
+    /// Set while the bot's code runs: what it does when it is dropped does not count.
+    pub(crate) running: Cell<bool>,
+    pub(crate) arrived: Cell<Option<Arrived>>,
+    pub(crate) command: Cell<Option<Command>>,
+    pub(crate) key: Cell<SessionKey>,
+    pub(crate) own: RefCell<Own>,
+}
+
+/// The part of [`State`] that is not a plain value.
+#[derive(Default)]
+pub(crate) struct Own {
+    pub(crate) chain: u64,
+    /// How often each site has drawn, sorted by the site's key.
+    sites: Vec<(u64, u32)>,
+    pub(crate) vault: Vault,
+    pub(crate) recorder: Recorder,
+    pub(crate) fault: Option<Fault>,
+    /// What was sent: a response is judged when the request is long overwritten.
+    pub(crate) sent: (Name, Expected),
+    pub(crate) carry: Vec<u8>,
+    pub(crate) setup: Option<Rc<[u8]>>,
+    /// How many forced actions are done.
+    pub(crate) forced_done: usize,
+    /// In a replay: what the bot read, and where it went.
+    pub(crate) replay: Option<Box<Recorded>>,
+}
+
+impl State {
+    pub(crate) fn new(run: &Rc<RunFacts>, scratch: &Rc<Scratch>) -> Self {
+        Self {
+            scratch: Rc::clone(scratch),
+            run: Rc::clone(run),
+            who: Cell::default(),
+            now_us: Cell::default(),
+            stopping: Cell::default(),
+            recording: Cell::new(true),
+            step: Cell::default(),
+            running: Cell::default(),
+            arrived: Cell::default(),
+            command: Cell::default(),
+            key: Cell::new(SessionKey::new(0, 0, 0, 0)),
+            own: RefCell::new(Own { vault: Vault::new(run.secret_key), ..Own::default() }),
+        }
+    }
+
+    pub(crate) fn draw(&self, site: Site) -> Draw {
+        let n = self.count(site, site.key());
+        self.key.get().draw(site, n)
+    }
+
+    pub(crate) fn draw_new(&self, site: Site) -> Draw {
+        // Counted apart from `draw` at the same site, so that neither moves the other.
+        let n = self.count(site, !site.key());
+        let who = self.who.get();
+        let run_id = self.run.run_id;
+        SessionKey::new_each_run(run_id, who.scenario, who.bot, who.session).draw(site, n)
+    }
+
+    fn count(&self, site: Site, key: u64) -> u32 {
+        let mut own = self.own.borrow_mut();
+        if let Some(replay) = &mut own.replay {
+            replay.trail_draw(site);
+        }
+        let sites = &mut own.sites;
+        let index = match sites.binary_search_by_key(&key, |(key, _)| *key) {
+            Ok(index) => index,
+            Err(index) => {
+                assert!(sites.len() < SITES_MAX, "a session draws at more than {SITES_MAX} sites");
+                sites.insert(index, (key, 0));
+                index
+            }
+        };
+        let n = sites[index].1;
+        sites[index].1 = n.checked_add(1).expect("fewer than 2^32 draws at a site");
+        n
+    }
+
+    /// Takes a note, and lets the chain cover it.
+    pub(crate) fn note(&self, note: Note) {
+        if !self.running.get() {
+            return;
+        }
+        if self.recording.get() {
+            note.transcribe(&mut self.scratch.transcript.borrow_mut());
+        }
+        self.scratch.notes.borrow_mut().push(note);
+    }
+
+    /// Keeps the first reason why this session counts as failing.
+    pub(crate) fn fault(&self, kind: FaultKind) {
+        let step = self.step.get();
+        self.own.borrow_mut().fault.get_or_insert(Fault { step, kind });
+    }
+
+    /// Ends the bot at once: a replay cannot give it what the record does not hold.
+    pub(crate) fn stop_replay(&self) -> ! {
+        resume_unwind(Box::new(ReplayStopped))
+    }
+
+    pub(crate) fn transcribe(&self, parts: &[&[u8]]) {
+        if self.recording.get() {
+            let mut transcript = self.scratch.transcript.borrow_mut();
+            for part in parts {
+                transcript.extend_from_slice(part);
+            }
+        }
+    }
+
+    /// Starts a step's transcript: the chain so far, then what the caller adds.
+    pub(crate) fn open_transcript(&self) {
+        let chain = self.own.borrow().chain;
+        let mut transcript = self.scratch.transcript.borrow_mut();
+        transcript.clear();
+        transcript.extend_from_slice(&chain.to_le_bytes());
+    }
+
+    /// Ends a step's transcript and gives the new chain.
+    pub(crate) fn close_transcript(&self) -> u64 {
+        let chain = xxh3_64(&self.scratch.transcript.borrow());
+        self.own.borrow_mut().chain = chain;
+        chain
+    }
+}
+
+impl Own {
+    /// Forgets the previous session; buffers and the vault stay.
+    pub(crate) fn clear(&mut self) {
+        self.chain = 0;
+        self.sites.clear();
+        self.recorder.clear();
+        self.fault = None;
+        self.sent = (Name::default(), Expected::default());
+        self.forced_done = 0;
+    }
+}
+
+/// What a replayed bot is stopped with; no panic hook sees it.
+pub(crate) struct ReplayStopped;
+
+/// The text of a panic, as far as it has one.
+pub(crate) fn panic_text(payload: &(dyn Any + Send)) -> &str {
+    if let Some(text) = payload.downcast_ref::<&'static str>() {
+        text
+    } else if let Some(text) = payload.downcast_ref::<String>() {
+        text
+    } else {
+        "a panic without a text"
+    }
+}

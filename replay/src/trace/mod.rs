@@ -1,0 +1,3 @@
+//! The trace format: how a session is written down.
+
+pub mod record;
