@@ -1,1 +1,3 @@
 //! Tallyho: a load generator.
+
+pub mod config;

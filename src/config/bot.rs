@@ -22,7 +22,6 @@ use super::text::{Sight, Texts};
 pub(super) struct Shared<'a> {
     pub(super) file: &'a str,
     pub(super) root: &'a Node,
-    pub(super) target: &'a str,
     pub(super) data: &'a [DataSource],
     pub(super) metrics: &'a [Metric],
     pub(super) delay_scale_ppm: u32,
@@ -84,7 +83,6 @@ impl<'a> BotReader<'a> {
         let root = self.shared.root;
         let mut definition = Definition {
             name: name.to_owned(),
-            target: self.shared.target.to_owned(),
             metrics: self.shared.metrics.to_vec(),
             delay_scale_ppm: self.shared.delay_scale_ppm,
             ..Definition::default()

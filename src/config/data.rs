@@ -160,7 +160,8 @@ pub(super) fn read_json(text: &str) -> Read {
     let node = json::parse(text).map_err(Box::new)?;
     let Value::List(rows) = &node.value else {
         return Err(Box::new(
-            Diagnostic::error(node.range, "not a list").label("must be a list of objects or values"),
+            Diagnostic::error(node.range, "not a list")
+                .label("must be a list of objects or values"),
         ));
     };
     let columns: Vec<String> = rows

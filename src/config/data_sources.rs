@@ -43,9 +43,12 @@ pub(super) fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Vec<D
 fn report(file: &Node, shown: &str, error: DataError, findings: &mut Findings) {
     match error {
         DataError::File(problem) => findings.diagnostics.push(
-            Diagnostic::error(file.range.clone(), format!("the data file `{shown}` cannot be used"))
-                .label(problem)
-                .help("paths are relative to the scenario file"),
+            Diagnostic::error(
+                file.range.clone(),
+                format!("the data file `{shown}` cannot be used"),
+            )
+            .label(problem)
+            .help("paths are relative to the scenario file"),
         ),
         DataError::Content(source, mut diagnostic) => {
             diagnostic.source = findings.sources.len();

@@ -27,8 +27,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
             .find(|c: char| !c.is_ascii_digit() && c != '.')
             .ok_or("needs a unit: ms, s, m, h or d")?;
         let (number, after) = rest.split_at(number_size);
-        let unit_size =
-            after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
+        let unit_size = after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
         let (unit, after) = after.split_at(unit_size);
         nanos += part_nanos(number, unit.trim_end())?;
         rest = after;
@@ -77,7 +76,7 @@ pub fn parse_load_duration(text: &str) -> Result<Duration, String> {
 }
 
 /// Whole microseconds: the resolution of sessions.
-pub fn micros(duration: Duration) -> u64 {
+pub(super) fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).expect("at most ten years")
 }
 
@@ -110,7 +109,8 @@ pub fn parse_rate(text: &str) -> Result<(u64, Option<Duration>), String> {
     };
     let count = count.trim().replace('_', "");
     let count = count.parse::<u64>().map_err(|_| {
-        "must be a whole number or a rate such as \"100/s\"; for less than 1, say \"30/m\"".to_owned()
+        "must be a whole number or a rate such as \"100/s\"; for less than 1, say \"30/m\""
+            .to_owned()
     })?;
     Ok((count, per))
 }

@@ -11,8 +11,6 @@ const fn required(name: &'static str, kind: Kind, about: &'static str) -> Key {
     Key { name, kind, need: Need::Required, about }
 }
 
-const STEPS: Kind = Kind::List(&Kind::Verbs(STEP));
-const ACTIONS: Kind = Kind::List(&Kind::Object(&ACTION));
 const TEMPLATES: Kind = Kind::Map(&Kind::Template);
 const EXPRESSIONS: Kind = Kind::Map(&Kind::Expression);
 const ON_FAILURE: Kind = Kind::Word(&["continue", "leave", "end", "stopBot", "abort"]);
@@ -20,7 +18,7 @@ const METRIC_KINDS: &[&str] = &["counter", "rate", "gauge", "trend"];
 const THRESHOLDS: Kind = Kind::Map(&Kind::OneOrMore(&Kind::TextOr(&THRESHOLD)));
 
 /// Words of `executor`.
-pub const EXECUTORS: &[&str] = &[
+pub(super) const EXECUTORS: &[&str] = &[
     "shared-iterations",
     "per-vu-iterations",
     "constant-vus",
@@ -30,7 +28,7 @@ pub const EXECUTORS: &[&str] = &[
 ];
 
 /// The whole file.
-pub static SCENARIO_FILE: Shape = Shape {
+pub(super) static SCENARIO_FILE: Shape = Shape {
     name: "a scenario",
     about: "A load profile, and the bots that it runs.",
     verbs: &[],
@@ -43,7 +41,11 @@ pub static SCENARIO_FILE: Shape = Shape {
         key("bot", Kind::Name, "A bot written in Rust, which runs instead of steps and actions."),
         key("config", Kind::Any, "What the bot written in Rust is given."),
         // The load.
-        key("executor", Kind::Word(EXECUTORS), "How sessions are started, if not told by the keys."),
+        key(
+            "executor",
+            Kind::Word(EXECUTORS),
+            "How sessions are started, if not told by the keys.",
+        ),
         key("vus", Kind::Integer(1), "Bots that run at once."),
         key("vusMax", Kind::Integer(0), "Bots of one task, for numbering; computed without it."),
         key("duration", Kind::LoadDuration, "How long sessions are started."),
@@ -75,14 +77,18 @@ pub static SCENARIO_FILE: Shape = Shape {
         key("data", Kind::Map(&Kind::Object(&DATA)), "Data files, dealt to the bots."),
         key("metrics", Kind::Map(&Kind::WordOr(METRIC_KINDS, &METRIC)), "Metrics of your own."),
         key("defaults", Kind::Object(&DEFAULTS), "What requests do where they say nothing else."),
-        key("blocks", Kind::Map(&STEPS), "Steps with a name, for `run`."),
-        key("setup", STEPS, "Once per run, before everything; its `keep` is handed to all bots."),
-        key("teardown", STEPS, "Once per run, at the end."),
+        key("blocks", Kind::Map(&Kind::Steps), "Steps with a name, for `run`."),
+        key(
+            "setup",
+            Kind::Steps,
+            "Once per run, before everything; its `keep` is handed to all bots.",
+        ),
+        key("teardown", Kind::Steps, "Once per run, at the end."),
         key("setupKeep", Kind::List(&Kind::Name), "Variables of set-up that become `setup.NAME`."),
         key("variables", Kind::Map(&Kind::Any), "Set when a session starts."),
         key("auth", Kind::Object(&AUTH), "How a bot logs in and stays logged in."),
-        key("steps", STEPS, "Once per session."),
-        key("actions", ACTIONS, "After the steps: one after another, chosen by weight."),
+        key("steps", Kind::Steps, "Once per session."),
+        key("actions", Kind::Actions, "After the steps: one after another, chosen by weight."),
         key("think", Kind::Delay, "Pause before each action."),
         key("session", Kind::Object(&LIMITS), "When a session with actions ends by itself."),
         key("keep", Kind::List(&Kind::Name), "Variables that the bot's next session starts with."),
@@ -106,8 +112,8 @@ static BOT: Shape = Shape {
     keys: &[
         key("variables", Kind::Map(&Kind::Any), "Set when a session starts."),
         key("auth", Kind::Object(&AUTH), "How the bot logs in; the file's where there is none."),
-        key("steps", STEPS, "Once per session."),
-        key("actions", ACTIONS, "After the steps: one after another, chosen by weight."),
+        key("steps", Kind::Steps, "Once per session."),
+        key("actions", Kind::Actions, "After the steps: one after another, chosen by weight."),
         key("think", Kind::Delay, "Pause before each action."),
         key("session", Kind::Object(&LIMITS), "When a session with actions ends by itself."),
         key("keep", Kind::List(&Kind::Name), "Variables that the bot's next session starts with."),
@@ -115,7 +121,7 @@ static BOT: Shape = Shape {
 };
 
 /// One load of several.
-pub static SCENARIO: Shape = Shape {
+pub(super) static SCENARIO: Shape = Shape {
     name: "a scenario of a run",
     about: "One load of several, with k6's keys.",
     verbs: &[],
@@ -209,8 +215,8 @@ static AUTH: Shape = Shape {
     about: "How a bot logs in and stays logged in.",
     verbs: &[],
     keys: &[
-        required("login", STEPS, "Runs before the first request that needs it."),
-        key("refresh", STEPS, "Runs when the login is about to expire; `login` without it."),
+        required("login", Kind::Steps, "Runs before the first request that needs it."),
+        key("refresh", Kind::Steps, "Runs when the login is about to expire; `login` without it."),
         key("expiresIn", Kind::Expression, "Seconds until it expires; for ever without it."),
         key("margin", Kind::Duration, "Refresh so long before; 60 s without it."),
         key("headers", TEMPLATES, "Put on every request outside of login and refresh."),
@@ -228,7 +234,8 @@ static LIMITS: Shape = Shape {
     ],
 };
 
-static ACTION: Shape = Shape {
+/// A weighted action.
+pub(super) static ACTION: Shape = Shape {
     name: "an action",
     about: "Steps that are chosen by weight.",
     verbs: &[],
@@ -236,18 +243,32 @@ static ACTION: Shape = Shape {
         required("name", Kind::Name, "Its name in reports."),
         required("weight", Kind::Expression, "How often, relative to the others."),
         key("when", Kind::Expression, "Whether it can be chosen."),
-        required("steps", STEPS, "What it does."),
+        required("steps", Kind::Steps, "What it does."),
     ],
 };
 
 /// All kinds of steps. A request comes first: its `check` and `auth` are verbs of other steps.
-pub static STEP: &[&Shape] = &[
-    &REQUEST, &THINK, &SET, &IF, &WHILE, &REPEAT, &CHOOSE, &RUN, &ADD, &LOG, &COUNT_BOTS, &END,
-    &FAIL, &ABORT, &CHECK, &LOGIN,
+pub(super) static STEPS_KNOWN: [&Shape; 16] = [
+    &REQUEST,
+    &THINK,
+    &SET,
+    &IF,
+    &WHILE,
+    &REPEAT,
+    &CHOOSE,
+    &RUN,
+    &ADD,
+    &LOG,
+    &COUNT_BOTS,
+    &END,
+    &FAIL,
+    &ABORT,
+    &CHECK,
+    &LOGIN,
 ];
 
 /// Words that begin a request.
-pub const METHODS: &[&str] = &["get", "post", "put", "patch", "delete", "head", "options"];
+pub(super) const METHODS: &[&str] = &["get", "post", "put", "patch", "delete", "head", "options"];
 
 static REQUEST: Shape = Shape {
     name: "a request",
@@ -336,8 +357,8 @@ static IF: Shape = Shape {
     verbs: &["if"],
     keys: &[
         key("if", Kind::Expression, "Decides."),
-        required("then", STEPS, "When it holds."),
-        key("else", STEPS, "When it does not."),
+        required("then", Kind::Steps, "When it holds."),
+        key("else", Kind::Steps, "When it does not."),
     ],
 };
 
@@ -348,7 +369,7 @@ static WHILE: Shape = Shape {
     keys: &[
         key("while", Kind::Expression, "Looked at before every turn."),
         key("max", Kind::Integer(1), "Turns at most; 1000 without it."),
-        required("steps", STEPS, "The turn."),
+        required("steps", Kind::Steps, "The turn."),
     ],
 };
 
@@ -358,7 +379,7 @@ static REPEAT: Shape = Shape {
     verbs: &["repeat"],
     keys: &[
         key("repeat", Kind::Expression, "How often."),
-        required("steps", STEPS, "The turn."),
+        required("steps", Kind::Steps, "The turn."),
     ],
 };
 
@@ -367,7 +388,7 @@ static CHOOSE: Shape = Shape {
     about: "Does one of several actions.",
     verbs: &["choose"],
     keys: &[
-        key("choose", ACTIONS, "The actions."),
+        key("choose", Kind::Actions, "The actions."),
         required("name", Kind::Name, "The label that keys the draw."),
     ],
 };

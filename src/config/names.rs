@@ -93,8 +93,8 @@ fn loop_body(events: &[Event], begin: usize) -> impl Iterator<Item = &Event> {
 }
 
 fn unknown(variable: &str, range: Range<usize>, all: &BTreeSet<&str>) -> Diagnostic {
-    let unknown = Diagnostic::error(range, format!("unknown variable `{variable}`"))
-        .label("nothing sets it");
+    let unknown =
+        Diagnostic::error(range, format!("unknown variable `{variable}`")).label("nothing sets it");
     match nearest(variable, all.iter().copied()) {
         Some(near) => unknown.help(format!("did you mean `{near}`?")),
         None => unknown.help("set it in `variables`, with a `set` step, or capture it"),

@@ -58,6 +58,16 @@ pub(super) fn looks_secret(name: &str) -> bool {
 
 /// Parts of names, without separators.
 const SECRET_WORDS: &[&str] = &[
-    "password", "passwd", "passphrase", "secret", "token", "apikey", "privatekey", "credential",
-    "authorization", "cookie", "bearer", "jwt",
+    "password",
+    "passwd",
+    "passphrase",
+    "secret",
+    "token",
+    "apikey",
+    "privatekey",
+    "credential",
+    "authorization",
+    "cookie",
+    "bearer",
+    "jwt",
 ];

@@ -11,7 +11,7 @@ use super::diagnostic::Diagnostic;
 pub struct Plan {
     /// The scenario's name in reports.
     pub name: String,
-    /// Where requests go; none: the built-in stand-in API, whose address the engine puts into the bots' definitions.
+    /// Where requests go (`RunFacts::target`); none: the built-in stand-in API.
     pub target: Option<String>,
     /// The seed; none: a new one.
     pub seed: Option<u64>,

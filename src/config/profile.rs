@@ -88,8 +88,19 @@ fn keys_of(executor: &str) -> &'static [&'static str] {
 
 /// Every key that says something about a load.
 const LOAD_KEYS: &[&str] = &[
-    "vus", "iterations", "maxDuration", "duration", "startVUs", "startVus", "stages",
-    "gracefulRampDown", "rate", "timeUnit", "preAllocatedVUs", "maxVUs", "startRate",
+    "vus",
+    "iterations",
+    "maxDuration",
+    "duration",
+    "startVUs",
+    "startVus",
+    "stages",
+    "gracefulRampDown",
+    "rate",
+    "timeUnit",
+    "preAllocatedVUs",
+    "maxVUs",
+    "startRate",
     "onNoFreeBot",
 ];
 
@@ -263,7 +274,8 @@ impl ProfileReader<'_> {
         if duration.is_zero() {
             let range = self.node.get(key).map_or(0..0, |node| node.range.clone());
             self.found.push(
-                Diagnostic::error(range, format!("`{key}` is zero")).label("must be longer than zero"),
+                Diagnostic::error(range, format!("`{key}` is zero"))
+                    .label("must be longer than zero"),
             );
             return None;
         }

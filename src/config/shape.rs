@@ -8,37 +8,38 @@ use std::ops::Range;
 use tallyho_replay::flow::nearest;
 
 use super::diagnostic::Diagnostic;
+use super::format::{ACTION, STEPS_KNOWN};
 use super::json::{Node, Value};
 
 /// A kind of object.
 #[derive(Debug)]
-pub struct Shape {
+pub(super) struct Shape {
     /// Its name in the schema and in messages: `an action`, `a request`.
-    pub name: &'static str,
+    pub(super) name: &'static str,
     /// One sentence.
-    pub about: &'static str,
+    pub(super) about: &'static str,
     /// Keys of which exactly one must be there and says what the object is; none for most objects.
-    pub verbs: &'static [&'static str],
+    pub(super) verbs: &'static [&'static str],
     /// All keys, verbs included.
-    pub keys: &'static [Key],
+    pub(super) keys: &'static [Key],
 }
 
 /// A key of an object.
 #[derive(Debug)]
-pub struct Key {
+pub(super) struct Key {
     /// As written in the file.
-    pub name: &'static str,
+    pub(super) name: &'static str,
     /// What its value may be.
-    pub kind: Kind,
+    pub(super) kind: Kind,
     /// Whether it may be left out.
-    pub need: Need,
+    pub(super) need: Need,
     /// One sentence.
-    pub about: &'static str,
+    pub(super) about: &'static str,
 }
 
 /// Whether a key may be left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Need {
+pub(super) enum Need {
     /// It may.
     Optional,
     /// It may not.
@@ -47,7 +48,7 @@ pub enum Need {
 
 /// What a value may be.
 #[derive(Debug)]
-pub enum Kind {
+pub(super) enum Kind {
     /// Any JSON, with templates in its texts.
     Any,
     /// Text as it stands.
@@ -82,8 +83,10 @@ pub enum Kind {
     Map(&'static Kind),
     /// An object.
     Object(&'static Shape),
-    /// An object whose verb says which of these it is.
-    Verbs(&'static [&'static Shape]),
+    /// A list of steps, whose verbs say which shape each has.
+    Steps,
+    /// A list of weighted actions.
+    Actions,
     /// A list, or one of its elements alone.
     OneOrMore(&'static Kind),
     /// A text that is one of some words, or an object.
@@ -127,8 +130,11 @@ pub(super) fn check(node: &Node, kind: &Kind, found: &mut Vec<Diagnostic>) {
         {
             object(node, shape, Strays::Reported, found);
         }
-        Kind::Verbs(shapes) if matches!(node.value, Value::Object(_)) => {
-            verbs(node, shapes, found);
+        Kind::Steps if matches!(node.value, Value::List(_)) => {
+            node.items().iter().for_each(|item| step(item, found));
+        }
+        Kind::Actions if matches!(node.value, Value::List(_)) => {
+            node.items().iter().for_each(|item| check(item, &Kind::Object(&ACTION), found));
         }
         Kind::Word(words) => {
             let expected = format!("must be one of {}", words.join(", "));
@@ -160,8 +166,8 @@ pub(super) fn expected(kind: &Kind) -> String {
         Kind::Rate => "a whole number or a rate such as \"100/s\"".into(),
         Kind::Statuses => "a status, \"2xx\", \"200..299\", or a list of them".into(),
         Kind::Word(words) => format!("one of {}", words.join(", ")),
-        Kind::List(_) => "a list".into(),
-        Kind::Map(_) | Kind::Object(_) | Kind::Verbs(_) => "an object".into(),
+        Kind::List(_) | Kind::Steps | Kind::Actions => "a list".into(),
+        Kind::Map(_) | Kind::Object(_) => "an object".into(),
         Kind::OneOrMore(kind) => format!("{}, or a list of them", expected(kind)),
         Kind::WordOr(words, _) => format!("one of {}, or an object", words.join(", ")),
         Kind::TextOr(_) => "a text or an object".into(),
@@ -250,9 +256,12 @@ fn duplicates(node: &Node, found: &mut Vec<Diagnostic>) {
     for (index, member) in members.iter().enumerate() {
         if members[..index].iter().any(|earlier| earlier.key == member.key) {
             found.push(
-                Diagnostic::error(member.key_range.clone(), format!("`{}` is there twice", member.key))
-                    .label("only one of them can count")
-                    .help("remove one"),
+                Diagnostic::error(
+                    member.key_range.clone(),
+                    format!("`{}` is there twice", member.key),
+                )
+                .label("only one of them can count")
+                .help("remove one"),
             );
         }
     }
@@ -273,9 +282,12 @@ pub(super) fn object(node: &Node, shape: &Shape, strays: Strays, found: &mut Vec
     for member in node.members() {
         match shape.keys.iter().find(|key| key.name == member.key) {
             Some(Key { kind: Kind::Ignored, about, .. }) => found.push(
-                Diagnostic::warning(member.key_range.clone(), format!("`{}` does nothing", member.key))
-                    .label(*about)
-                    .help("remove it"),
+                Diagnostic::warning(
+                    member.key_range.clone(),
+                    format!("`{}` does nothing", member.key),
+                )
+                .label(*about)
+                .help("remove it"),
             ),
             Some(key) => check(&member.value, &key.kind, found),
             None if strays == Strays::Allowed => {}
@@ -315,7 +327,13 @@ pub(super) fn shape_of<'s>(node: &Node, shapes: &[&'s Shape]) -> Option<&'s Shap
     shapes.iter().find(has_verb).copied()
 }
 
-fn verbs(node: &Node, shapes: &[&Shape], found: &mut Vec<Diagnostic>) {
+fn step(node: &Node, found: &mut Vec<Diagnostic>) {
+    let shapes = &STEPS_KNOWN;
+    if !matches!(node.value, Value::Object(_)) {
+        let label = format!("must be an object, not {}", node.kind());
+        found.push(Diagnostic::error(node.range.clone(), "wrong type").label(label));
+        return;
+    }
     let all = || shapes.iter().flat_map(|shape| shape.verbs.iter().copied());
     let Some(shape) = shape_of(node, shapes) else {
         let guess = node.members().first().and_then(|member| nearest(&member.key, all()));

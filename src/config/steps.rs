@@ -6,7 +6,7 @@ use tallyho_replay::flow::{Expression, Metric, MetricKind, Step, nearest};
 
 use super::bot::{BotReader, STEPS_MAX};
 use super::diagnostic::Diagnostic;
-use super::format::{METHODS, STEP};
+use super::format::{METHODS, STEPS_KNOWN};
 use super::json::{Member, Node};
 use super::names::Event;
 use super::shape::shape_of;
@@ -47,7 +47,7 @@ impl BotReader<'_> {
             return;
         }
         // A node that is no step at all was reported by the check of shapes.
-        let Some(shape) = shape_of(node, STEP) else { return };
+        let Some(shape) = shape_of(node, &STEPS_KNOWN) else { return };
         let Some(verb) = shape.verbs.iter().find_map(|verb| node.member(verb)) else { return };
         let step = match verb.key.as_str() {
             method if METHODS.contains(&method) => self.request(method, node),
@@ -184,8 +184,8 @@ impl BotReader<'_> {
         if let Some(metric) = metrics.iter().find(|metric| metric.name == name) {
             return Some(metric.kind);
         }
-        let unknown = Diagnostic::error(range, format!("unknown metric `{name}`"))
-            .label("not in `metrics`");
+        let unknown =
+            Diagnostic::error(range, format!("unknown metric `{name}`")).label("not in `metrics`");
         let known = metrics.iter().map(|metric| metric.name.as_str());
         self.texts.found.push(match nearest(name, known) {
             Some(near) => unknown.help(format!("did you mean `{near}`?")),
@@ -195,7 +195,11 @@ impl BotReader<'_> {
     }
 
     /// Named conditions.
-    pub(super) fn checks(&mut self, node: Option<&Node>, sight: Sight) -> Vec<(String, Expression)> {
+    pub(super) fn checks(
+        &mut self,
+        node: Option<&Node>,
+        sight: Sight,
+    ) -> Vec<(String, Expression)> {
         let members = node.map_or(&[][..], Node::members);
         let mut checks = Vec::with_capacity(members.len());
         for member in members {

@@ -16,8 +16,6 @@ use super::template::Template;
 pub struct Definition {
     /// The bot's name.
     pub name: String,
-    /// What relative paths are relative to, for example `http://127.0.0.1:8080`.
-    pub target: String,
     /// Set when a session starts, in this order.
     pub variables: Vec<Assignment>,
     /// Rows dealt to bots.
@@ -38,7 +36,7 @@ pub struct Definition {
     pub keep: Vec<String>,
     /// Millionths by which think times are multiplied.
     pub delay_scale_ppm: u32,
-    /// Milliseconds to wait for a whole response where a request says nothing else; none for the engine's default.
+    /// How long to wait for a whole response where a request says nothing else; none for the engine's default.
     pub timeout_us: Option<u64>,
 }
 
@@ -273,6 +271,26 @@ pub enum Step {
     Fail(String),
     /// End the whole run.
     Abort(String),
+}
+
+impl Step {
+    /// Calls `visit` with every step, and with those inside them.
+    pub fn walk(steps: &[Step], visit: &mut dyn FnMut(&Step)) {
+        for step in steps {
+            visit(step);
+            match step {
+                Step::If { then, otherwise, .. } => {
+                    Step::walk(then, visit);
+                    Step::walk(otherwise, visit);
+                }
+                Step::While { steps, .. } | Step::Repeat { steps, .. } => Step::walk(steps, visit),
+                Step::Choose { actions, .. } => {
+                    actions.iter().for_each(|action| Step::walk(&action.steps, visit));
+                }
+                _ => {}
+            }
+        }
+    }
 }
 
 /// A weighted choice.

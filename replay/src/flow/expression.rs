@@ -183,11 +183,11 @@ pub enum Function {
 }
 
 /// Name, function, and the smallest and largest number of arguments.
-pub type FunctionRow = (&'static str, Function, usize, usize);
+pub(super) type FunctionRow = (&'static str, Function, usize, usize);
 
 impl Function {
     /// All functions.
-    pub const ALL: &'static [FunctionRow] = &[
+    pub(super) const ALL: &'static [FunctionRow] = &[
         ("defined", Function::Defined, 1, 1),
         ("default", Function::Default, 2, 2),
         ("optional", Function::Optional, 1, 1),

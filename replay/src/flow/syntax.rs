@@ -112,10 +112,7 @@ pub fn parse_expression(text: &str) -> Result<Parsed<Expression>, SyntaxError> {
 }
 
 /// Reads the expression in `range` of `text`; ranges in the answer count from the beginning of `text`.
-pub(super) fn parse_at(
-    text: &str,
-    range: Range<usize>,
-) -> Result<Parsed<Expression>, SyntaxError> {
+pub(super) fn parse_at(text: &str, range: Range<usize>) -> Result<Parsed<Expression>, SyntaxError> {
     if range.len() > TEXT_BYTES_MAX {
         return Err(SyntaxError { range, problem: Problem::TooLarge });
     }

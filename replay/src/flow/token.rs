@@ -71,8 +71,8 @@ fn number(rest: &str, at: usize) -> Result<(TokenKind<'static>, usize), SyntaxEr
     let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
     let unit = word(&rest[digits..]);
     let size = digits + unit.len();
-    let fraction = rest[size..].starts_with('.')
-        && rest[size + 1..].starts_with(|c: char| c.is_ascii_digit());
+    let fraction =
+        rest[size..].starts_with('.') && rest[size + 1..].starts_with(|c: char| c.is_ascii_digit());
     let milliseconds = match unit {
         "" | "ms" => Some(1),
         "s" => Some(1000),

@@ -102,9 +102,8 @@ impl Value {
         if let (Value::Text(a), Value::Text(b)) = (self, other) {
             return Some(a.cmp(b));
         }
-        let comparable = |value: &Value| {
-            matches!(value, Value::Integer(_) | Value::Number(_) | Value::Text(_))
-        };
+        let comparable =
+            |value: &Value| matches!(value, Value::Integer(_) | Value::Number(_) | Value::Text(_));
         if !comparable(self) || !comparable(other) {
             return None;
         }
@@ -190,7 +189,7 @@ impl From<&str> for Value {
 }
 
 /// Appends text as it stands inside the quotes of a JSON string.
-pub fn write_json_escaped(text: &str, out: &mut String) {
+pub(super) fn write_json_escaped(text: &str, out: &mut String) {
     let mut plain = 0;
     for (index, byte) in text.bytes().enumerate() {
         let escape = match byte {
