@@ -32,7 +32,16 @@ pub struct Site {
     label: &'static str,
 }
 
-/// A draw site named by a label, hashed when the program is compiled if used in a constant.
+/// A draw site named by a literal, hashed when the program is compiled.
+#[macro_export]
+macro_rules! site {
+    ($label:expr) => {
+        const { $crate::draw::site($label) }
+    };
+}
+
+/// A draw site named by a label. Outside of a constant it is hashed at every call, which costs
+/// several draws: bots write `site!("label")`.
 #[must_use]
 pub const fn site(label: &'static str) -> Site {
     Site { key: const_xxh3::xxh3_64(label.as_bytes()), label }
@@ -43,6 +52,11 @@ impl Site {
     #[must_use]
     pub fn of(label: &str) -> Self {
         Self { key: xxh3::xxh3_64(label.as_bytes()), label: "" }
+    }
+
+    /// A site that has a key but no label of its own.
+    pub(crate) const fn from_key(key: u64) -> Self {
+        Self { key, label: "" }
     }
 
     /// The label's hash: all that enters a draw.
@@ -213,7 +227,8 @@ fn whole_micros(duration: Duration) -> u64 {
 /// A seeded bijection of `0..size`: which place `index` has in an order that is random but the
 /// same everywhere, so that tasks can share out rows or accounts without talking.
 ///
-/// Four Feistel rounds over the next even power of two, walked until the value is inside.
+/// Eight Feistel rounds over the next even power of two, walked until the value is inside. Four
+/// leave pairs of a small domain visibly uneven (measured); six do not.
 ///
 /// # Panics
 /// If `index` is not below `size`.
@@ -225,7 +240,7 @@ pub fn permuted(seed: u64, site: Site, size: u64, index: u64) -> u64 {
     let mut value = index;
     loop {
         let (mut left, mut right) = ((value >> half_bits) & mask, value & mask);
-        for round in 0..4_u64 {
+        for round in 0..8_u64 {
             let mixed =
                 xxh3::xxh3_64([seed, site.key, round, right].map(u64::to_le_bytes).as_flattened());
             (left, right) = (right, left ^ (mixed & mask));

@@ -16,6 +16,7 @@ use std::cell::RefCell;
 use std::fmt;
 use std::hash::Hasher;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 
 use memchr::memmem;
 use serde::de::{self, Deserialize, Deserializer, Visitor};
@@ -39,6 +40,9 @@ pub const SECRET_BYTES_MAX: usize = 16 * 1024;
 
 /// Shorter values are not searched for in what is kept: "on" or "1234" would mask half a body.
 const MASKED_BYTES_MIN: usize = 8;
+
+/// Plain, as in a JSON string, and as in a JSON string within one: a JSON body read as text.
+const MASKED_FORMS: usize = 3;
 
 /// A value that must not be written down, as its placeholder.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -173,24 +177,41 @@ pub struct Vault {
     key: SecretKey,
     /// Oldest first.
     entries: Vec<(Secret, Box<str>)>,
+    /// What set-up handed to all bots.
+    shared: Option<Rc<Vault>>,
 }
 
 impl Vault {
     pub(crate) fn new(key: SecretKey) -> Self {
-        Self { key, entries: Vec::new() }
+        Self { key, entries: Vec::new(), shared: None }
     }
 
     /// Whether the bot holds no secret, so no request of its can need one.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.entries.is_empty() && self.shared.is_none()
     }
 
     /// The real value.
     #[must_use]
     pub fn reveal(&self, secret: Secret) -> Option<&str> {
-        let entry = self.entries.iter().rev().find(|(known, _)| *known == secret)?;
-        Some(&entry.1)
+        let mut all = self.all();
+        all.find(|(known, _)| *known == secret).map(|(_, value)| value)
+    }
+
+    /// The real values of all the bot's own secrets, to be handed to the other workers: see
+    /// `Scratch::share_secrets`.
+    pub fn values(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().map(|(_, value)| &**value)
+    }
+
+    pub(crate) fn share(&mut self, shared: Option<Rc<Self>>) {
+        self.shared = shared;
+    }
+
+    fn all(&self) -> impl Iterator<Item = (Secret, &str)> {
+        let shared = self.shared.iter().flat_map(|shared| &shared.entries);
+        self.entries.iter().rev().chain(shared).map(|(secret, value)| (*secret, &**value))
     }
 
     /// Takes a value in; nothing if it is too long.
@@ -234,7 +255,7 @@ impl Vault {
         out: &mut Vec<u8>,
     ) -> Result<(), SubstituteError> {
         let mut copied = 0;
-        if !self.entries.is_empty() {
+        if !self.is_empty() {
             for (start, secret) in find_placeholders(bytes) {
                 let Some(value) = self.reveal(secret) else { continue };
                 out.extend_from_slice(&bytes[copied..start]);
@@ -249,21 +270,20 @@ impl Vault {
     /// Replaces every secret of this bot in `bytes`, plain or as in a JSON string, by its
     /// placeholder. For whatever is kept for people to read.
     pub fn mask(&self, bytes: &mut Vec<u8>) {
-        self.mask_from(bytes, 0);
-    }
-
-    /// As [`Vault::mask`], from a position on.
-    pub(crate) fn mask_from(&self, bytes: &mut Vec<u8>, start: usize) {
-        for (secret, value) in &self.entries {
+        for (secret, value) in self.all() {
             if value.len() < MASKED_BYTES_MIN {
                 continue;
             }
             let placeholder = secret.to_string();
-            replace_from(bytes, start, value.as_bytes(), placeholder.as_bytes());
-            let mut escaped = Vec::new();
-            escape_json(value, &mut escaped);
-            if escaped != value.as_bytes() {
-                replace_from(bytes, start, &escaped, placeholder.as_bytes());
+            let mut form = value.as_bytes().to_vec();
+            for _ in 0..MASKED_FORMS {
+                replace_all(bytes, &form, placeholder.as_bytes());
+                let text = String::from_utf8_lossy(&form).into_owned();
+                form.clear();
+                escape_json(&text, &mut form);
+                if form == text.as_bytes() {
+                    break;
+                }
             }
         }
     }
@@ -329,8 +349,8 @@ fn escape_json(value: &str, out: &mut Vec<u8>) {
     out.remove(start);
 }
 
-fn replace_from(bytes: &mut Vec<u8>, start: usize, from: &[u8], to: &[u8]) {
-    let mut at = start;
+fn replace_all(bytes: &mut Vec<u8>, from: &[u8], to: &[u8]) {
+    let mut at = 0;
     while let Some(found) = memmem::find(&bytes[at..], from) {
         at += found;
         bytes.splice(at..at + from.len(), to.iter().copied());

@@ -23,7 +23,7 @@ use crate::request::Request;
 use crate::run::RunFacts;
 use crate::secret::Vault;
 use crate::state::{Recording, ReplayStopped, Scratch, State, panic_text};
-use crate::trace::record::CommandKind;
+use crate::trace::record::{CommandKind, RecordedStart};
 use crate::{Failure, Name};
 
 /// How much of a panic's text is kept.
@@ -67,6 +67,16 @@ pub enum Question {
     ActiveBots = 0,
 }
 
+impl Question {
+    /// The question of a recorded number.
+    pub(crate) const fn from_number(number: u8) -> Option<Self> {
+        match number {
+            0 => Some(Self::ActiveBots),
+            _ => None,
+        }
+    }
+}
+
 /// How a session ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
@@ -94,6 +104,19 @@ impl Outcome {
             Self::AbortRun(_) => 3,
             Self::Panicked => 4,
             Self::Stuck => 5,
+        }
+    }
+
+    /// What the outcome of a recorded number means.
+    pub(crate) const fn describe(number: u8) -> &'static str {
+        match number {
+            0 => "done",
+            1 => "failed",
+            2 => "bot stopped",
+            3 => "run aborted",
+            4 => "panicked",
+            5 => "stuck",
+            _ => "unknown outcome",
         }
     }
 
@@ -287,6 +310,7 @@ impl Session {
             let mut own = state.own.borrow_mut();
             own.clear();
             own.vault.keep_only_named_in(&self.carry);
+            own.vault.share(state.scratch.shared.borrow().clone());
             std::mem::swap(&mut own.carry, &mut self.carry);
             own.setup = start.setup.cloned();
         }
@@ -409,6 +433,17 @@ impl Session {
         read(&self.state.own.borrow().vault)
     }
 
+    /// The instant of the latest input, since the start of the run.
+    #[must_use]
+    pub fn now(&self) -> Duration {
+        Duration::from_micros(self.state.now_us.get())
+    }
+
+    /// As [`Session::with_request`], for a caller that has the session's own state borrowed.
+    pub(crate) fn with_request_only<R>(&self, read: impl FnOnce(&Request) -> R) -> R {
+        read(&self.state.scratch.request.borrow())
+    }
+
     pub(crate) fn chain(&self) -> u64 {
         self.state.own.borrow().chain
     }
@@ -435,19 +470,25 @@ impl Session {
         if !state.recording.get() {
             return;
         }
-        let (who, at_us, stopping) = (state.who.get(), state.now_us.get(), state.stopping.get());
         let mut own = state.own.borrow_mut();
         let own = &mut *own;
-        let setup = own.setup.as_deref().unwrap_or_default();
-        own.recorder.start(who, at_us, stopping, [&own.carry, setup]);
+        let start = RecordedStart {
+            who: state.who.get(),
+            at_us: state.now_us.get(),
+            stopping: state.stopping.get(),
+            sampler_version: state.sampler_version.get(),
+            carry: &own.carry,
+            setup: own.setup.as_deref().unwrap_or_default(),
+        };
+        own.recorder.start(&start);
         let words = [
-            who.scenario,
-            who.bot,
-            who.session,
-            at_us,
-            u64::from(stopping),
-            xxh3_64(&own.carry),
-            xxh3_64(setup),
+            start.who.scenario,
+            start.who.bot,
+            start.who.session,
+            start.at_us,
+            u64::from(start.stopping) | u64::from(start.sampler_version) << 1,
+            xxh3_64(start.carry),
+            xxh3_64(start.setup),
         ];
         let mut transcript = state.scratch.transcript.borrow_mut();
         transcript.clear();

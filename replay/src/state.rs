@@ -14,12 +14,12 @@ use std::rc::Rc;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::Name;
-use crate::draw::{Draw, SessionKey, Site};
+use crate::draw::{Draw, SAMPLER_VERSION, SessionKey, Site};
 use crate::observe::{Note, ResponseParts};
 use crate::replayer::Recorded;
 use crate::request::{Expected, Request};
 use crate::run::RunFacts;
-use crate::secret::Vault;
+use crate::secret::{SecretKey, Vault};
 use crate::session::{Arrived, Command, Fault, FaultKind, Who};
 use crate::trace::record::Recorder;
 
@@ -39,6 +39,8 @@ pub struct Scratch {
     pub(crate) value: Cell<Vec<u8>>,
     /// The weights of the choice under way.
     pub(crate) weights: Cell<Vec<u32>>,
+    /// The secrets that set-up handed to all bots.
+    pub(crate) shared: RefCell<Option<Rc<Vault>>>,
     /// Counts the steps of all sessions, so that a session knows whether the latest was its own.
     pub(crate) turn: Cell<u64>,
 }
@@ -48,6 +50,17 @@ impl Scratch {
     #[must_use]
     pub fn new() -> Rc<Self> {
         Rc::default()
+    }
+
+    /// Gives the sessions that start from now on the secrets that set-up read: its result names
+    /// them by placeholder, and the key is the run's. The values are [`Vault::values`] of the
+    /// set-up session.
+    pub fn share_secrets<'a>(&self, key: SecretKey, values: impl Iterator<Item = &'a str>) {
+        let mut vault = Vault::new(key);
+        for value in values {
+            vault.insert(value);
+        }
+        *self.shared.borrow_mut() = (!vault.is_empty()).then(|| Rc::new(vault));
     }
 }
 
@@ -68,6 +81,8 @@ pub(crate) struct State {
     pub(crate) now_us: Cell<u64>,
     pub(crate) stopping: Cell<bool>,
     pub(crate) recording: Cell<bool>,
+    /// The version that the record names: in a replay, the recorded one.
+    pub(crate) sampler_version: Cell<u16>,
     /// Counts the inputs of this session; the start is 0.
     pub(crate) step: Cell<u32>,
     /// Set while the bot's code runs: what it does when it is dropped does not count.
@@ -106,6 +121,7 @@ impl State {
             now_us: Cell::default(),
             stopping: Cell::default(),
             recording: Cell::new(true),
+            sampler_version: Cell::new(SAMPLER_VERSION),
             step: Cell::default(),
             running: Cell::default(),
             arrived: Cell::default(),

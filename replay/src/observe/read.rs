@@ -177,7 +177,7 @@ impl State {
         if matches!((found, &caught), (Some(Found::Json), Ok(Err(_)) | Err(_))) {
             // It was decoded when it was recorded: the bot's view has changed since.
             if let Some(replay) = &mut self.own.borrow_mut().replay {
-                replay.view_changed();
+                replay.view_changed(asked);
             }
             self.stop_replay();
         }

@@ -9,7 +9,7 @@
 //! 0000 skkk  input: s = the run is stopping; then the clock: a varint of the microseconds since
 //!            the previous input, for the start since the start of the run; then by k: 1 response
 //!            with status 200, 2 response (varint status), 3 failed (varint), 4 woke, 5 answer
-//!            (varint), 0 start (u8 record version, u8 sampler version, u64 scenario, varints bot
+//!            (varint), 0 start (u8 record version, u16 sampler version, u64 scenario, varints bot
 //!            and session, then carry and set-up, each as varint size and bytes)
 //! 01ss aaaa  value read: s = 0 JSON, 1 an error (u8), 2 reading it panicked; a = how it was
 //!            asked for; JSON is a varint size and bytes

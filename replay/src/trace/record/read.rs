@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::{COMMAND, LABEL_INDEX, LABEL_SPELT, LABELS_MAX, RECORD_VERSION, STOPPING, VALUE};
 use crate::Failure;
+use crate::observe::ReadError;
 use crate::session::Who;
 
 /// One item of a record.
@@ -41,7 +42,7 @@ pub struct RecordedStart<'a> {
     /// Whether the run was stopping.
     pub stopping: bool,
     /// The sampler version of the build that recorded it.
-    pub sampler_version: u8,
+    pub sampler_version: u16,
     /// What the bot's previous session left: JSON.
     pub carry: &'a [u8],
     /// What set-up handed to all bots: JSON or empty.
@@ -98,6 +99,22 @@ impl Asked {
         Self::Derive,
         Self::Reveal,
     ];
+
+    /// How bot code asks for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Json => "response.json",
+            Self::Pointer => "response.pointer",
+            Self::Header => "response.header",
+            Self::Text => "response.text",
+            Self::BodySize => "response.body_size",
+            Self::Setup => "ctx.setup",
+            Self::Secret => "ctx.secret",
+            Self::Derive => "ctx.derive",
+            Self::Reveal => "ctx.reveal",
+        }
+    }
 }
 
 /// What a bot got when it asked for a value.
@@ -105,8 +122,8 @@ impl Asked {
 pub enum Content<'a> {
     /// The value.
     Json(&'a [u8]),
-    /// A `ReadError` by number.
-    Error(u8),
+    /// Why it got none.
+    Error(ReadError),
     /// The bot's own code panicked over the response.
     Panicked,
 }
@@ -250,7 +267,7 @@ impl<'a> Events<'a> {
         if version != RECORD_VERSION {
             return Err(RecordError::Version(version));
         }
-        let sampler_version = self.byte()?;
+        let sampler_version = u16::from_le_bytes(self.array()?);
         let scenario = u64::from_le_bytes(self.array()?);
         let who = Who { scenario, bot: self.varint()?, session: self.varint()? };
         let (carry, setup) = (self.blob()?, self.blob()?);
@@ -262,7 +279,10 @@ impl<'a> Events<'a> {
         let asked = Asked::ALL.get(usize::from(first & 15)).copied().ok_or(self.malformed())?;
         let content = match (first >> 4) & 3 {
             0 => Content::Json(self.blob()?),
-            1 => Content::Error(self.byte()?),
+            1 => {
+                let error = ReadError::from_byte(self.byte()?);
+                Content::Error(error.ok_or(self.malformed())?)
+            }
             2 => Content::Panicked,
             _ => return Err(self.malformed()),
         };
@@ -350,7 +370,7 @@ impl<'a> Events<'a> {
     }
 
     /// The error, at the byte just read.
-    fn malformed(&self) -> RecordError {
+    pub(crate) fn malformed(&self) -> RecordError {
         RecordError::Malformed { offset: self.at.saturating_sub(1) }
     }
 }

@@ -1,10 +1,9 @@
 //! Appends a session's events to its buffer. The layout is in the parent's header.
 
-use super::{Asked, CommandKind};
+use super::{Asked, CommandKind, RecordedStart};
 use super::{COMMAND, LABEL_INDEX, LABEL_SPELT, LABELS_MAX, RECORD_VERSION, STOPPING, VALUE};
 use crate::Name;
-use crate::draw::SAMPLER_VERSION;
-use crate::session::{Arrived, Who};
+use crate::session::Arrived;
 
 /// What a buffer may keep at rest; a larger one is given back when it is emptied.
 const KEPT_BYTES_MAX: usize = 1024;
@@ -44,18 +43,17 @@ impl Recorder {
         self.at_us = 0;
     }
 
-    pub(crate) fn start(&mut self, who: Who, at_us: u64, stopping: bool, blobs: [&[u8]; 2]) {
+    pub(crate) fn start(&mut self, start: &RecordedStart<'_>) {
         self.clear();
         self.bytes.reserve(FIRST_BYTES);
-        self.input_head(0, at_us, stopping);
-        let [sampler, _] = SAMPLER_VERSION.to_le_bytes();
-        self.bytes.extend_from_slice(&[RECORD_VERSION, sampler]);
-        self.bytes.extend_from_slice(&who.scenario.to_le_bytes());
-        self.varint(who.bot);
-        self.varint(who.session);
-        for blob in blobs {
-            self.blob(blob);
-        }
+        self.input_head(0, start.at_us, start.stopping);
+        self.bytes.push(RECORD_VERSION);
+        self.bytes.extend_from_slice(&start.sampler_version.to_le_bytes());
+        self.bytes.extend_from_slice(&start.who.scenario.to_le_bytes());
+        self.varint(start.who.bot);
+        self.varint(start.who.session);
+        self.blob(start.carry);
+        self.blob(start.setup);
     }
 
     pub(crate) fn input(&mut self, arrived: Arrived, at_us: u64, stopping: bool) {
