@@ -1,0 +1,3 @@
+//! What each subcommand does: one short file each.
+
+pub mod serve;
