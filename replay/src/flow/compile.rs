@@ -15,7 +15,7 @@ use std::rc::Rc;
 
 use super::definition::{Action, Auth, Definition, Delay, MetricKind, Step};
 use super::program::{
-    Arm, AuthPlan, Choice, DataPlan, Expr, Finish, Id, LimitsPlan, Op, Pause, Program, Slot, Target,
+    Arm, AuthPlan, Choices, DataPlan, Expr, Finish, Id, LimitsPlan, Op, Pause, Program, Slot, Target,
 };
 use super::value::Value;
 use crate::{Name, Site};
@@ -245,7 +245,8 @@ impl<'d> Compiler<'d> {
         let end = self.label();
         let limits = &definition.limits;
         let actions = limits.actions.as_ref().map(|value| self.resolve(value)).transpose()?;
-        self.program.limits = LimitsPlan { actions, duration_us: limits.duration_us };
+        let choice = Some(id_of(self.program.choices.len()));
+        self.program.limits = LimitsPlan { choice, actions, duration_us: limits.duration_us };
         self.put(again);
         self.op(Op::NextAction(end));
         if let Some(think) = definition.think {
@@ -266,8 +267,6 @@ impl<'d> Compiler<'d> {
 
     /// A choice whose arms all go on at `after`.
     fn choose(&mut self, name: &str, actions: &[Action], after: Label) -> Compile<()> {
-        let started = self.hidden_slot()?;
-        let picked = self.hidden_slot()?;
         let outer_leave = self.leave;
         let outer_in_action = std::mem::replace(&mut self.in_action, true);
         let choice = id_of(self.program.choices.len());
@@ -275,21 +274,15 @@ impl<'d> Compiler<'d> {
         for action in actions {
             let target = self.label();
             arms.push(Arm {
-                name: Name::from(action.name.clone()),
                 weight: self.resolve(&action.weight)?,
                 when: action.when.as_ref().map(|when| self.resolve(when)).transpose()?,
                 target,
             });
         }
         let targets: Vec<Label> = arms.iter().map(|arm| arm.target).collect();
-        let site = Site::of(&format!("choose.{name}"));
-        self.program.choices.push(Choice {
-            name: Name::from(name.to_owned()),
-            site,
-            arms,
-            started,
-            picked,
-        });
+        let names = actions.iter().map(|action| Name::from(action.name.clone())).collect();
+        let set = Name::from(name.to_owned());
+        self.program.choices.push(Choices { set, names, arms });
         self.op(Op::Choose(choice));
         for (action, target) in actions.iter().zip(targets) {
             let outer_place = std::mem::replace(&mut self.place, action.name.clone());
@@ -298,7 +291,7 @@ impl<'d> Compiler<'d> {
             self.put(target);
             self.steps(&action.steps)?;
             self.put(over);
-            self.op(Op::ActionEnd(choice));
+            self.op(Op::ActionEnd);
             self.op(Op::Jump(after));
             self.place = outer_place;
         }

@@ -15,12 +15,16 @@ use super::evaluate::Scope;
 use super::program::{Finish, Id, Op, Pause, Program, Slot, Target};
 use super::value::Value;
 use crate::bot::{Bot, Context};
+use crate::dispatch::{ActionSet, Arms, Choice};
 use crate::observe::{Level, Note, Response};
 use crate::session::{Outcome, Question, Who};
 use crate::{Name, permuted};
 
 /// Operations without a wait: a loop of `set` steps alone must give its worker back now and then.
 const OPS_PER_TURN_MAX: u32 = 10_000;
+
+/// Larger weights than `check` lets through, and thousands of them still fit their sum.
+const WEIGHT_MAX: i64 = 1 << 20;
 
 /// A declared bot.
 pub struct Flow {
@@ -36,6 +40,8 @@ pub struct Flow {
     time_us: u64,
     started_us: u64,
     actions_done: i64,
+    /// The actions under way, outermost first; dropping one notes its end.
+    actions: Vec<Choice>,
     /// The name of the request that failed last.
     failed: Name,
 }
@@ -88,6 +94,7 @@ impl Bot for Flow {
             time_us: 0,
             started_us: 0,
             actions_done: 0,
+            actions: Vec::new(),
             failed: Name::default(),
             program,
         }
@@ -201,7 +208,7 @@ impl Flow {
             }
             Op::Turn(slot, after) => return self.turn(slot, after),
             Op::Choose(id) => return self.choose(ctx, id),
-            Op::ActionEnd(id) => self.action_end(ctx, id),
+            Op::ActionEnd => drop(self.actions.pop()),
             Op::NextAction(end) => return self.next_action(ctx, end),
             Op::Add(name, kind, id) => {
                 let value = self.scope(ctx, None).evaluate(self.expression(id));
@@ -245,48 +252,33 @@ impl Flow {
 
     /// Weights and guards are evaluated in the order of the arms, then one draw decides.
     fn choose(&mut self, ctx: &Context, id: Id) -> Next {
-        let choice = &self.program.choices[id as usize];
-        let mut weights = ctx.state.scratch.weights.take();
-        weights.clear();
+        let program = &self.program;
+        let choices = &program.choices[id as usize];
+        let mut buffers = program.buffers.take();
+        buffers.weights.clear();
+        buffers.enabled.clear();
         let scope = self.scope(ctx, None);
-        for arm in &choice.arms {
+        for arm in &choices.arms {
             let enabled = arm.when.as_ref().is_none_or(|when| scope.holds(when));
             let weight = if enabled { scope.evaluate(&arm.weight).as_integer() } else { None };
-            // Larger than any weight that `check` lets through, and 64 of them still fit.
-            let weight = weight.unwrap_or(0).clamp(0, 1 << 25);
-            weights.push(u32::try_from(weight).unwrap_or(0));
+            let weight = weight.unwrap_or(0).clamp(0, WEIGHT_MAX);
+            buffers.weights.push(u32::try_from(weight).unwrap_or(0));
+            buffers.enabled.push(enabled);
         }
-        let picked = ctx.draw(choice.site).weighted(&weights);
-        ctx.state.scratch.weights.set(weights);
-        let Some(index) = picked else {
-            ctx.log(Level::Error, format!("no action of `{}` is enabled", choice.name));
-            let reason = Name::from("no action is enabled");
-            return Next::End(Outcome::Failed(reason));
+        let (weights, enabled) = (&buffers.weights, &buffers.enabled);
+        let arms = Arms { names: &choices.names, weights, enabled };
+        let choice = ActionSet::new(choices.set.clone()).choose(ctx, arms);
+        program.buffers.replace(buffers);
+        let Some(choice) = choice else {
+            ctx.log(Level::Error, format!("no action of `{}` is enabled", choices.set));
+            return Next::End(Outcome::Failed(Name::from("no action is enabled")));
         };
-        let (started, picked) = (usize::from(choice.started), usize::from(choice.picked));
-        let target = choice.arms[index].target;
-        let now_us = ctx.state.now_us.get();
-        self.slots[started] = Value::Integer(i64::try_from(now_us).unwrap_or(i64::MAX));
-        self.slots[picked] = Value::Integer(i64::try_from(index).unwrap_or(0));
-        if id == 0 {
+        let target = choices.arms[choice.index()].target;
+        if program.limits.choice == Some(id) {
             self.actions_done += 1;
         }
+        self.actions.push(choice);
         Next::Jump(target)
-    }
-
-    fn action_end(&mut self, ctx: &Context, id: Id) {
-        let choice = &self.program.choices[id as usize];
-        let slot = |slot: Slot| self.slots[usize::from(slot)].as_integer().unwrap_or(0);
-        let Some(arm) = usize::try_from(slot(choice.picked)).ok().and_then(|n| choice.arms.get(n))
-        else {
-            return;
-        };
-        let started_us = u64::try_from(slot(choice.started)).unwrap_or(0);
-        ctx.state.note(Note::Action {
-            set: choice.name.clone(),
-            name: arm.name.clone(),
-            took_us: ctx.state.now_us.get().saturating_sub(started_us),
-        });
     }
 
     fn next_action(&self, ctx: &Context, end: Target) -> Next {

@@ -29,7 +29,7 @@ pub struct Program {
     pub(super) values: Vec<ValueTemplate>,
     pub(super) templates: Vec<Template>,
     pub(super) requests: Vec<RequestPlan>,
-    pub(super) choices: Vec<Choice>,
+    pub(super) choices: Vec<Choices>,
     pub(super) names: Vec<Name>,
     pub(super) pauses: Vec<Pause>,
     pub(super) patterns: Vec<Regex>,
@@ -92,8 +92,8 @@ pub(super) enum Op {
     Turn(Slot, Target),
     /// Picks an arm and jumps to it.
     Choose(Id),
-    /// The picked arm of a choice is over.
-    ActionEnd(Id),
+    /// The action under way is over.
+    ActionEnd,
     /// Whether the session goes on with another action; else jumps.
     NextAction(Target),
     /// Puts an expression into a metric.
@@ -279,18 +279,15 @@ pub(super) struct Pause {
     pub(super) site: Site,
 }
 
-pub(super) struct Choice {
-    pub(super) name: Name,
-    pub(super) site: Site,
+pub(super) struct Choices {
+    /// The set's name, which keys its draws.
+    pub(super) set: Name,
+    /// What its arms are called.
+    pub(super) names: Vec<Name>,
     pub(super) arms: Vec<Arm>,
-    /// When the picked arm began, in microseconds.
-    pub(super) started: Slot,
-    /// Which arm was picked.
-    pub(super) picked: Slot,
 }
 
 pub(super) struct Arm {
-    pub(super) name: Name,
     pub(super) weight: Expr,
     pub(super) when: Option<Expr>,
     pub(super) target: Target,
@@ -314,6 +311,8 @@ pub(super) struct AuthPlan {
 
 #[derive(Default)]
 pub(super) struct LimitsPlan {
+    /// The choice whose actions are counted.
+    pub(super) choice: Option<Id>,
     pub(super) actions: Option<Expr>,
     pub(super) duration_us: Option<u64>,
 }
@@ -326,4 +325,7 @@ pub(super) struct Buffers {
     pub(super) headers_text: String,
     pub(super) header_ends: Vec<usize>,
     pub(super) body: String,
+    /// Of the choice under way.
+    pub(super) weights: Vec<u32>,
+    pub(super) enabled: Vec<bool>,
 }
