@@ -87,7 +87,11 @@ impl<'a> BotReader<'a> {
             delay_scale_ppm: self.shared.delay_scale_ppm,
             ..Definition::default()
         };
-        definition.variables = self.assignments(node.get("variables"));
+        // The file's variables come first: a bot's own may build on them, or replace them.
+        if node.range != root.range {
+            definition.variables = self.assignments(root.get("variables"));
+        }
+        definition.variables.extend(self.assignments(node.get("variables")));
         definition.timeout_us =
             root.get("defaults").and_then(|defaults| self.duration_us(defaults, "timeout"));
         let auth = node.get("auth").or_else(|| root.get("auth"));

@@ -110,7 +110,7 @@ static BOT: Shape = Shape {
     about: "What a bot does.",
     verbs: &[],
     keys: &[
-        key("variables", Kind::Map(&Kind::Any), "Set when a session starts."),
+        key("variables", Kind::Map(&Kind::Any), "Set when a session starts, after the file's."),
         key("auth", Kind::Object(&AUTH), "How the bot logs in; the file's where there is none."),
         key("steps", Kind::Steps, "Once per session."),
         key("actions", Kind::Actions, "After the steps: one after another, chosen by weight."),

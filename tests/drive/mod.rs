@@ -1,5 +1,9 @@
 //! Declared bots against the stand-in API, in virtual time and without a socket.
 
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+pub(crate) mod script;
+
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, BTreeMap};
 use std::rc::Rc;
@@ -13,33 +17,54 @@ use tallyho_replay::{
     RunFacts, Scratch, SecretKey, Session, Start, Who,
 };
 
+/// Between two sessions of a bot, so that sessions without a pause do not fill the memory with records.
+const SESSION_GAP_US: u64 = 5_000_000;
+
 /// What a run of a scenario left.
 #[derive(Debug, Default, PartialEq)]
-pub struct Seen {
-    pub requests: BTreeMap<String, u64>,
-    pub statuses: BTreeMap<u16, u64>,
-    pub actions: BTreeMap<String, u64>,
-    pub checks: BTreeMap<String, (u64, u64)>,
-    pub counters: BTreeMap<String, u64>,
-    pub outcomes: BTreeMap<String, u64>,
-    pub logs: Vec<String>,
-    pub failing: u64,
+pub(crate) struct Seen {
+    pub(crate) requests: BTreeMap<String, u64>,
+    pub(crate) statuses: BTreeMap<u16, u64>,
+    pub(crate) actions: BTreeMap<String, u64>,
+    pub(crate) checks: BTreeMap<String, (u64, u64)>,
+    pub(crate) counters: BTreeMap<String, u64>,
+    pub(crate) outcomes: BTreeMap<String, u64>,
+    pub(crate) logs: Vec<String>,
+    pub(crate) failing: u64,
     /// Bot type index, record and set-up of every session.
-    pub records: Vec<(usize, Vec<u8>)>,
+    pub(crate) records: Vec<(usize, Vec<u8>)>,
+}
+
+impl Seen {
+    /// Everything but the records.
+    pub(crate) fn summary(&self) -> String {
+        format!(
+            "{} sessions, {} failing\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}",
+            self.records.len(),
+            self.failing,
+            self.requests,
+            self.statuses,
+            self.actions,
+            self.checks,
+            self.counters,
+            self.outcomes,
+            self.logs
+        )
+    }
 }
 
 /// A scenario that is ready to run.
-pub struct Driver {
-    pub checked: Checked,
-    pub bots: Vec<Rc<BotType>>,
-    pub run: Rc<RunFacts>,
+pub(crate) struct Driver {
+    pub(crate) checked: Checked,
+    pub(crate) bots: Vec<Rc<BotType>>,
+    pub(crate) run: Rc<RunFacts>,
     setup: Option<Rc<[u8]>>,
     scratch: Rc<Scratch>,
     state: State,
-    pub seen: Seen,
+    pub(crate) seen: Seen,
 }
 
-pub fn check(path: &std::path::Path, options: &Options) -> Checked {
+pub(crate) fn check(path: &std::path::Path, options: &Options) -> Checked {
     match config::check(path, options) {
         Ok(checked) => checked,
         Err(findings) => panic!("{}", findings.render(config::Colour::Never)),
@@ -47,7 +72,7 @@ pub fn check(path: &std::path::Path, options: &Options) -> Checked {
 }
 
 impl Driver {
-    pub fn new(checked: Checked, seed: u64, rules: Rules) -> Driver {
+    pub(crate) fn new(checked: Checked, seed: u64, rules: Rules) -> Driver {
         let mut run = RunFacts {
             seed,
             run_id: seed ^ 0xABCD,
@@ -74,7 +99,7 @@ impl Driver {
     }
 
     /// Runs set-up, then `bots` bots of each kind until the run stops at `duration`.
-    pub fn run(&mut self, bots: u64, duration: Duration) {
+    pub(crate) fn run(&mut self, bots: u64, duration: Duration) {
         let setup_bot = u64::MAX - 1;
         if let Some(setup) = self.checked.plan.setup.clone() {
             let bot = declared(&setup);
@@ -108,7 +133,7 @@ impl Driver {
             let (at_us, event) = self.perform(&session, &command, now_us);
             now_us = at_us;
             command = session.step(Input { at_us, stopping: false, event });
-            session.reclaim_response();
+            drop(session.reclaim_response());
         }
     }
 
@@ -143,7 +168,7 @@ impl Driver {
                     })
                 }
             };
-            running.session.reclaim_response();
+            drop(running.session.reclaim_response());
             self.notes(&running.session);
             if let Command::End(outcome) = &command {
                 let text = outcome.reason().map_or_else(|| format!("{outcome:?}"), |name| name.to_string());
@@ -153,7 +178,7 @@ impl Driver {
                 running.session.take_record(&mut record);
                 self.seen.records.push((running.kind, record));
                 if *outcome != Outcome::StopBot {
-                    queue.push(Reverse((at_us + 1_000, index)));
+                    queue.push(Reverse((at_us + SESSION_GAP_US, index)));
                 }
                 continue;
             }
@@ -256,7 +281,7 @@ struct Running {
 }
 
 /// A bot from its definition, by the way of the JSON that a trace keeps.
-pub fn declared(definition: &tallyho_replay::flow::Definition) -> Rc<BotType> {
+pub(crate) fn declared(definition: &tallyho_replay::flow::Definition) -> Rc<BotType> {
     let direct = compile(definition).expect("checked");
     let json = serde_json::to_string(definition).expect("plain data");
     let again: tallyho_replay::flow::Program = serde_json::from_str(&json).expect("the same");
