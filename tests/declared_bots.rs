@@ -29,10 +29,7 @@ fn values_are_encoded_where_they_land() {
         sent.target,
         "/users/a%20b%2F%C3%BC%3F%26%22x%22%0A/0?q=a%20b%2F%C3%BC%3F%26%22x%22%0A&plain=1%202"
     );
-    assert_eq!(
-        sent.head,
-        "X-Name: <a b/ü?&\"x\" >\r\nContent-Type: application/json\r\n"
-    );
+    assert_eq!(sent.head, "X-Name: <a b/ü?&\"x\" >\r\nContent-Type: application/json\r\n");
     assert_eq!(
         sent.body,
         r#"{"name":"a b/ü?&\"x\"\n","in":"<a b/ü?&\"x\"\n>","bot":0,"text":"0"}"#
@@ -61,9 +58,8 @@ fn members_without_a_value_can_be_left_out() {
 
 #[test]
 fn a_request_in_which_nothing_changes_is_built_once() {
-    let script = Script::new(
-        r#"{"steps": [{"get": "/same", "headers": {"A": "b"}}, {"get": "/${bot}"}]}"#,
-    );
+    let script =
+        Script::new(r#"{"steps": [{"get": "/same", "headers": {"A": "b"}}, {"get": "/${bot}"}]}"#);
     let ran = script.session(ok);
     assert!(ran.sent[0].is_prepared);
     assert!(!ran.sent[1].is_prepared);
@@ -155,7 +151,8 @@ fn retries_wait_longer_each_time_and_stop_when_it_works() {
         r#"{"steps": [{"get": "/x", "retry": {"tries": 4, "on": ["5xx", "failure"], "wait": "1s", "multiplier": 3},
             "check": {"works": "status == 200"}}]}"#,
     );
-    let mut answers = [Reply::Status(503), Reply::Fails(Failure::Reset), Reply::Status(200)].into_iter();
+    let mut answers =
+        [Reply::Status(503), Reply::Fails(Failure::Reset), Reply::Status(200)].into_iter();
     let ran = script.session(|_| answers.next().expect("no more than three"));
     assert_eq!(ran.pauses, [Duration::from_secs(1), Duration::from_secs(3)]);
     assert_eq!(ran.checks(), [("works".to_owned(), true)], "checked once, after the last try");
@@ -213,8 +210,15 @@ fn a_login_happens_when_it_is_needed_and_is_refreshed_before_it_expires() {
     assert_eq!(
         ran.names(),
         [
-            "GET /free", "POST /login", "GET /mine", "GET /mine", "POST /refresh", "GET /mine",
-            "GET /mine", "POST /refresh", "GET /mine",
+            "GET /free",
+            "POST /login",
+            "GET /mine",
+            "GET /mine",
+            "POST /refresh",
+            "GET /mine",
+            "GET /mine",
+            "POST /refresh",
+            "GET /mine",
         ]
     );
     assert_eq!(ran.sent[0].head, "");

@@ -191,17 +191,18 @@ impl<'a> BotReader<'a> {
         let title = format!("`{name}` cannot be a variable");
         if !is_word {
             self.texts.found.push(
-                Diagnostic::error(range.clone(), title)
+                Diagnostic::error(range, title)
                     .label("must be letters, digits and `_`, and not begin with a digit"),
             );
         } else if tallyho_replay::flow::RESERVED.contains(&name) {
             self.texts.found.push(
-                Diagnostic::error(range.clone(), title)
+                Diagnostic::error(range, title)
                     .label("this word means something of its own in expressions")
                     .help("choose another name"),
             );
+        } else {
+            self.texts.events.push(Event::set(name, range));
         }
-        self.texts.events.push(Event::set(name, range));
     }
 
     fn auth(&mut self, node: &Node) -> Auth {

@@ -22,7 +22,8 @@ pub(super) fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Vec<D
     for member in members {
         let Some(file) = member.value.get("file") else { continue };
         let shown = file.text().unwrap_or("");
-        let table = match data::read(&folder.join(shown), shown) {
+        let path = folder.join(shown);
+        let table = match data::read(&path, &path.display().to_string()) {
             Ok(table) => table,
             Err(error) => {
                 report(file, shown, error, findings);

@@ -29,7 +29,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         let (number, after) = rest.split_at(number_size);
         let unit_size = after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
         let (unit, after) = after.split_at(unit_size);
-        nanos += part_nanos(number, unit.trim_end())?;
+        nanos += part_nanos(number, unit.trim())?;
         rest = after;
     }
     let nanos = u64::try_from(nanos).map_err(|_| "must be at most ten years".to_owned())?;

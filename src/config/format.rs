@@ -97,7 +97,7 @@ pub(super) static SCENARIO_FILE: Shape = Shape {
         key("batch", Kind::Ignored, "a bot sends one request at a time"),
         key("batchPerHost", Kind::Ignored, "a bot sends one request at a time"),
         key("discardResponseBodies", Kind::Ignored, "bodies that are not read are never kept"),
-        key("noConnectionReuse", Kind::Ignored, "use a `Connection: close` header"),
+        key("noConnectionReuse", Kind::Ignored, "connections are kept, as clients do"),
         key("noVUConnectionReuse", Kind::Ignored, "connections belong to bots"),
         key("summaryTrendStats", Kind::Ignored, "every percentile is in run.json"),
         key("summaryTimeUnit", Kind::Ignored, "reports choose the unit"),

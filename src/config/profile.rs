@@ -137,8 +137,10 @@ impl ProfileReader<'_> {
             return self.fallback();
         }
         // A file without `executor` may say `vus` beside `stages`, as k6's options do: bots at the start.
+        // Two shortcuts at once were reported.
         let lenient = self.node.get("executor").is_none();
-        self.of_executor(&executor, if lenient { &["vus"] } else { &[] })
+        let also: &[&str] = &["vus", "iterations", "duration", "stages"];
+        self.of_executor(&executor, if lenient { also } else { &[] })
     }
 
     /// The load of one of the file's `scenarios`.
@@ -374,20 +376,18 @@ impl ProfileReader<'_> {
         let Some(list) = self.node.get("stages").filter(|list| !list.items().is_empty()) else {
             return;
         };
-        let problem = if stages.iter().all(|stage| stage.duration.is_zero()) {
-            Some("the stages take no time: one must be longer than zero")
+        let first = |key: &str| list.items().first().and_then(|stage| stage.get(key));
+        let (place, label, help) = if stages.iter().all(|stage| stage.duration.is_zero()) {
+            (first("duration"), "must be longer than zero", "write for example \"30s\"")
         } else if start == 0 && stages.iter().all(|stage| stage.target == 0) {
-            Some("the stages never rise above zero: one needs a higher target")
+            (first("target"), "must be more than zero in one of the stages", "raise a target")
         } else {
-            None
+            return;
         };
-        if let Some(problem) = problem {
-            self.found.push(
-                Diagnostic::error(list.range.clone(), "this load would start no session")
-                    .label(problem)
-                    .help("write for example {\"duration\": \"30s\", \"target\": 10}"),
-            );
-        }
+        let range = place.unwrap_or(list).range.clone();
+        self.found.push(
+            Diagnostic::error(range, "this load would start no session").label(label).help(help),
+        );
     }
 
     fn supply(&mut self) -> Supply {

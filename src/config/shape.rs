@@ -345,8 +345,11 @@ fn step(node: &Node, found: &mut Vec<Diagnostic>) {
         });
         return;
     };
-    let mut mine = node.members().iter().filter(|m| shape.verbs.contains(&m.key.as_str()));
-    if let (Some(first), Some(second)) = (mine.next(), mine.next())
+    let known = |key: &str| shape.keys.iter().any(|known| known.name == key);
+    let is_verb =
+        |key: &str| shape.verbs.contains(&key) || (!known(key) && all().any(|verb| verb == key));
+    let mut verbs = node.members().iter().filter(|member| is_verb(&member.key));
+    if let (Some(first), Some(second)) = (verbs.next(), verbs.next())
         && first.key != second.key
     {
         let title = format!("both `{}` and `{}` in one step", first.key, second.key);
@@ -355,6 +358,7 @@ fn step(node: &Node, found: &mut Vec<Diagnostic>) {
                 .label("a step does one thing")
                 .help("make two steps of it"),
         );
+        return;
     }
     object(node, shape, Strays::Reported, found);
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use tallyho_replay::flow::{
-    Expression, Function, JsonTemplate, Parsed, Piece, Read, SyntaxError, Template,
+    Expression, Fact, Function, JsonTemplate, Parsed, Piece, Read, SyntaxError, Template,
     parse_expression, parse_template,
 };
 
@@ -89,7 +89,7 @@ impl Texts<'_> {
             }
             Err(error) => {
                 self.syntax(node, &error);
-                Expression::Null
+                UNREADABLE
             }
         }
     }
@@ -271,6 +271,9 @@ impl Texts<'_> {
         }
     }
 }
+
+/// Stands for an expression that cannot be read: nothing that follows from its value is reported too.
+const UNREADABLE: Expression = Expression::Fact(Fact::Stopping);
 
 /// Variables that an expression copes without: they stand inside `defined`, `default` or `optional`, or are
 /// compared with null.

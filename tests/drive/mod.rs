@@ -5,7 +5,7 @@
 pub(crate) mod script;
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, BTreeMap};
+use std::collections::{BTreeMap, BinaryHeap};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -171,7 +171,9 @@ impl Driver {
             drop(running.session.reclaim_response());
             self.notes(&running.session);
             if let Command::End(outcome) = &command {
-                let text = outcome.reason().map_or_else(|| format!("{outcome:?}"), |name| name.to_string());
+                let text = outcome
+                    .reason()
+                    .map_or_else(|| format!("{outcome:?}"), |name| name.to_string());
                 *self.seen.outcomes.entry(text).or_default() += 1;
                 self.seen.failing += u64::from(running.session.is_failing());
                 let mut record = Vec::new();

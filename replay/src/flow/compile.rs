@@ -15,7 +15,8 @@ use std::rc::Rc;
 
 use super::definition::{Action, Auth, Definition, Delay, MetricKind, Step};
 use super::program::{
-    Arm, AuthPlan, Choices, DataPlan, Expr, Finish, Id, LimitsPlan, Op, Pause, Program, Slot, Target,
+    Arm, AuthPlan, Choices, DataPlan, Expr, Finish, Id, LimitsPlan, Op, Pause, Program, Slot,
+    Target,
 };
 use super::value::Value;
 use crate::{Name, Site};
