@@ -443,14 +443,14 @@ static ABORT: Shape = Shape {
 };
 
 static CHECK: Shape = Shape {
-    name: "check",
+    name: "a check",
     about: "Counts checks that belong to no request.",
     verbs: &["check"],
     keys: &[key("check", EXPRESSIONS, "What must hold, by name.")],
 };
 
 static LOGIN: Shape = Shape {
-    name: "auth",
+    name: "a login step",
     about: "Logs in now, or forgets the login.",
     verbs: &["auth"],
     keys: &[key("auth", Kind::Word(&["login", "logout"]), "Which of the two.")],

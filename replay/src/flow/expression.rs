@@ -287,3 +287,10 @@ impl Expression {
         change(self);
     }
 }
+
+/// Every word of the language: functions, samplers and facts. The documentation is held to it.
+pub fn words() -> impl Iterator<Item = &'static str> {
+    let functions = Function::ALL.iter().map(|row| row.0);
+    let samplers = Sampler::ALL.iter().map(|row| row.0);
+    functions.chain(samplers).chain(RESERVED.iter().copied())
+}

@@ -25,7 +25,7 @@ pub use definition::{
     Deal, Definition, Delay, JsonTemplate, KeepLogin, Limits, Metric, MetricKind, OnFailure, Poll,
     Request, Retry, RetryFailures, Secrecy, Step, Table,
 };
-pub use expression::{Binary, Expression, Fact, Function, RESERVED, Read, Sampler, Unary};
+pub use expression::{Binary, Expression, Fact, Function, RESERVED, Read, Sampler, Unary, words};
 pub use interpreter::{Flow, FlowCarry, setup_results};
 pub use operate::constant_value;
 pub use patterns::{check_pattern, pattern_groups};
