@@ -51,8 +51,11 @@ pub trait Bot: Sized + 'static {
 pub struct BotType {
     name: &'static str,
     version: u32,
-    make: Box<dyn Fn(&Rc<State>) -> Box<dyn Runner>>,
+    make: Box<MakeRunner>,
 }
+
+/// Makes the slot for the futures of one session object.
+type MakeRunner = dyn Fn(&Rc<State>) -> Box<dyn Runner>;
 
 impl BotType {
     /// Bots of this type and configuration.
@@ -116,8 +119,11 @@ impl std::error::Error for ConfigError {}
 /// Kinds of bots by name. Plain functions only, so workers can share it.
 #[derive(Clone, Debug, Default)]
 pub struct Registry {
-    kinds: Vec<(&'static str, fn(&str) -> Result<BotType, ConfigError>)>,
+    kinds: Vec<(&'static str, FromJson)>,
 }
+
+/// Makes a kind of bot from its configuration.
+type FromJson = fn(&str) -> Result<BotType, ConfigError>;
 
 impl Registry {
     /// Adds a kind.

@@ -48,7 +48,7 @@ pub const fn site(label: &'static str) -> Site {
 }
 
 impl Site {
-    /// The site of a label that is only known at run time; equal in its draws to [`site`].
+    /// The site of a label that is only known at run time; equal in its draws to [`site()`].
     #[must_use]
     pub fn of(label: &str) -> Self {
         Self { key: xxh3::xxh3_64(label.as_bytes()), label: "" }
@@ -118,6 +118,7 @@ pub struct Draw(Pcg64);
 
 impl Draw {
     /// 64 uniform bits.
+    #[inline]
     pub fn bits(&mut self) -> u64 {
         self.0.next_u64()
     }

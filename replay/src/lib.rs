@@ -34,20 +34,20 @@
 //!
 //! | source | class | how |
 //! |---|---|---|
-//! | choices, think times, generated data | eliminated | keyed draws with integer samplers ([`draw`]) |
+//! | choices, think times, generated data | eliminated | keyed draws, integer samplers ([`draw`]) |
 //! | ids that are new in every run | eliminated | drawn from the run id, which is in the trace |
-//! | order of draws, number of cores, tasks, machines | eliminated | a draw's key holds no stream, step, core or machine |
+//! | order of draws, cores, tasks, machines | eliminated | a draw's key holds none of them |
 //! | response status, kind of failure | recorded | the input of a step |
-//! | values from bodies and headers | recorded | [`observe`]: the bot gets the value decoded from the record |
+//! | values from bodies and headers | recorded | decoded from the record, live too ([`observe`]) |
 //! | failed and panicking reads | recorded | as a value of their own |
 //! | the clock | recorded | every input carries it; it stands still while a bot thinks |
 //! | the end of the run | recorded | a flag of every input |
 //! | answers about the run (active bots) | recorded | `Command::Ask` is a step |
 //! | what a bot carries between sessions | recorded | part of the start |
 //! | what set-up hands to all bots | recorded | part of the start |
-//! | secrets | recorded as placeholders | [`secret`]: the real bytes never reach a bot |
+//! | secrets | recorded | as placeholders; the real bytes never reach a bot ([`secret`]) |
 //! | functions of secrets | recorded | `Context::derive`, `Context::reveal` |
-//! | weights replaced, actions forced by the run | eliminated | in the trace's header, with the scenario |
+//! | weights replaced, actions forced by the run | eliminated | in the trace's header |
 //! | timeout against response, retries on the wire | recorded | whichever came is the input |
 //! | response times, schedule lag, connection reuse | observational | not in any input |
 //! | order of sessions on a worker | eliminated | a step reads and writes its own session only |
@@ -55,13 +55,13 @@
 //! | floats | eliminated in decisions | samplers are integer-only; notes are compared by bits |
 //! | floats in JSON | eliminated | parsed to the nearest value, written to round-trip |
 //! | panics of a bot | eliminated | the same input panics at the same place |
-//! | stack overflow, running out of memory | unsupported | ends the process; the trace is exact up to there |
-//! | a bot that reads files, clocks, the environment | unsupported | refused by lint here and in `bots/`; a difference names the step |
-//! | what the wire adds (ports, `Content-Length`, TLS) | unsupported | not in the canonical request |
+//! | stack overflow, no memory | unsupported | ends the process; exact up to there |
+//! | a bot that reads files, clocks, the environment | unsupported | refused by lint |
+//! | what the wire adds (ports, `Content-Length`, TLS) | unsupported | not in what is compared |
 //!
 //! # Modules, in reading order
 //!
-//! - [`draw`]: keyed randomness and the samplers; [`Name`], [`Failure`]: small words used everywhere
+//! - [`draw`]: keyed randomness and the samplers; [`Name`], [`Failure`]: words used everywhere
 //! - [`request`]: requests as a bot writes and the engine reads them
 //! - [`bot`]: the [`Bot`] trait, its [`Context`], and the registry of bots by name
 //! - [`session`]: [`Session`], which drives one bot, one input at a time
@@ -97,7 +97,7 @@ pub use name::Name;
 pub use observe::{Level, Note, ReadError, Response, ResponseParts};
 pub use request::{BodyUse, Expected, Method, Prepared, Request, RequestError};
 pub use run::{NamedSecrets, RunFacts};
-pub use secret::{Place, Secret, SecretKey, Vault};
+pub use secret::{Place, Secret, SecretKey, Vault, is_secret_name};
 pub use session::{
     Carry, Command, Event, Fault, FaultKind, Input, Outcome, Question, Session, Start, Who,
 };

@@ -16,10 +16,11 @@ use std::ops::Range;
 use std::rc::Rc;
 use std::time::Duration;
 
+use memchr::memmem;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::Name;
-use crate::secret::contains_placeholder;
+use crate::secret::{Place, contains_placeholder};
 
 pub use expected::{Expected, TooManyRanges};
 pub use method::{Method, UnknownMethod};
@@ -152,6 +153,21 @@ impl Request {
             || contains_placeholder(&parts.body)
     }
 
+    /// How a secret in the body must be escaped, by the content type.
+    #[must_use]
+    pub fn body_place(&self) -> Place {
+        let lines = self.header_lines().split(|byte| *byte == b'\n');
+        let content_type = lines.into_iter().find_map(|line| {
+            let (name, value) = line.split_at_checked(CONTENT_TYPE.len())?;
+            name.eq_ignore_ascii_case(CONTENT_TYPE).then(|| value.to_ascii_lowercase())
+        });
+        match content_type {
+            Some(kind) if memmem::find(&kind, b"json").is_some() => Place::JsonBody,
+            Some(kind) if memmem::find(&kind, b"x-www-form-urlencoded").is_some() => Place::Target,
+            _ => Place::PlainBody,
+        }
+    }
+
     /// Where a prepared request lies, the same at every sending; `None` for one that is built
     /// each time. Lets the engine keep what it derived from it.
     #[must_use]
@@ -234,6 +250,8 @@ impl Request {
         self.prepared.as_ref().map_or(&self.own, |sealed| &sealed.parts)
     }
 }
+
+const CONTENT_TYPE: &[u8] = b"content-type:";
 
 /// A request that is built once.
 #[derive(Debug)]

@@ -122,6 +122,18 @@ thread_local! {
     static OPEN_VAULT: RefCell<Option<Vault>> = const { RefCell::new(None) };
 }
 
+/// Whether a header or variable of this name is a secret unless somebody says otherwise.
+#[must_use]
+pub fn is_secret_name(name: &str) -> bool {
+    const WORDS: [&str; 7] =
+        ["authorization", "cookie", "token", "secret", "password", "api-key", "apikey"];
+    let contains = |word: &str| {
+        let windows = name.as_bytes().windows(word.len());
+        windows.into_iter().any(|window| window.eq_ignore_ascii_case(word.as_bytes()))
+    };
+    WORDS.into_iter().any(contains)
+}
+
 /// The key of a run's fingerprints: 128 random bits that are never written down.
 #[derive(Clone, Copy, Default)]
 pub struct SecretKey([u8; 16]);

@@ -10,7 +10,7 @@ use tallyho_replay::dispatch::{ActionResult, ActionSet, Dispatched, ForcedAction
 use tallyho_replay::{
     Bot, BotType, Carry, Command, Context, Event, Failure, FaultKind, Input, Level, Name, Note,
     Outcome, Place, Question, ReadError, Recording, ResponseParts, RunFacts, Scratch, Secret,
-    SecretKey, Session, Start, Who, dispatch, site,
+    SecretKey, Session, Start, Who, dispatch, is_secret_name, site,
 };
 
 /// A bot whose session is a function: each test writes only that.
@@ -241,8 +241,8 @@ fn the_clock_never_goes_back() {
 
 #[test]
 fn carried_state_reaches_the_next_session_and_no_other() {
-    let bot = bot!(Vec<u32>, |ctx, kept| {
-        kept.push(ctx.draw(site!("kept")).below(100) as u32);
+    let bot = bot!(Vec<u64>, |ctx, kept| {
+        kept.push(ctx.draw(site!("kept")).below(100));
         Outcome::Done
     });
     let mut session = session(&bot);
@@ -255,6 +255,35 @@ fn carried_state_reaches_the_next_session_and_no_other() {
     let carry = Carry::Given(b"null");
     session.start(Start { who, carry, setup: None, at_us: 0, stopping: false });
     assert!(!session.carry().contains(&b','));
+}
+
+#[test]
+fn after_a_panic_or_a_stuck_session_nothing_is_carried() {
+    let bot = bot!(u32, |ctx, kept| {
+        *kept += 1;
+        match (*kept, ctx.who().session) {
+            (1, _) => Outcome::Done,
+            (_, 3) => panic!("bot: on purpose"),
+            _ => {
+                std::future::pending::<()>().await;
+                Outcome::Done
+            }
+        }
+    });
+    support::silence_panics_of_bots();
+    let mut session = session(&bot);
+    for (number, end, carry) in [
+        (1, Outcome::Done, "1"),
+        (2, Outcome::Stuck, "null"),
+        (3, Outcome::Done, "1"),
+        (3, Outcome::Panicked, "null"),
+        (4, Outcome::Done, "1"),
+    ] {
+        let who = Who { scenario: 1, bot: 2, session: number };
+        let start = Start { who, carry: Carry::Own, setup: None, at_us: 0, stopping: false };
+        assert_eq!(session.start(start), Command::End(end));
+        assert_eq!(String::from_utf8_lossy(session.carry()), carry);
+    }
 }
 
 #[test]
@@ -370,6 +399,38 @@ fn a_skipped_action_is_followed_by_another_choice_a_bounded_number_of_times() {
 }
 
 #[test]
+fn a_skipped_action_does_not_make_room_for_a_repeat() {
+    let bot = bot!(|ctx| {
+        let mut set = ActionSet::new("set").no_repeat();
+        let mut done = 0;
+        for _ in 0..5 {
+            let _ = dispatch!(ctx, set, {
+                "act": 1 => {
+                    done += 1;
+                    Act::Done
+                },
+                "skip": 1 => Act::Skipped,
+            });
+        }
+        ctx.counter("done", done);
+        Outcome::Done
+    });
+    enum Act {
+        Done,
+        Skipped,
+    }
+    impl ActionResult for Act {
+        fn is_skipped(&self) -> bool {
+            matches!(self, Self::Skipped)
+        }
+    }
+    let mut session = session(&bot);
+    start(&mut session);
+    let last = notes(&session).pop();
+    assert_eq!(last, Some(Note::Counter { name: "done".into(), by: 1 }));
+}
+
+#[test]
 fn an_action_left_by_return_is_noted_with_its_time() {
     let bot = bot!(|ctx| {
         let mut set = ActionSet::new("set");
@@ -378,7 +439,7 @@ fn an_action_left_by_return_is_noted_with_its_time() {
                 ctx.sleep(Duration::from_secs(1)).await;
                 return Outcome::Done;
             },
-            "stay": 0 => {},
+            "stay": 0 => ctx.counter("stays", 1),
         });
         Outcome::Stuck
     });
@@ -405,8 +466,8 @@ fn the_run_replaces_weights_by_name_and_forces_actions() {
         Outcome::Failed(done.into())
     });
     let live = |forced: &[&str], weights: &[(&str, &str, u32)]| {
-        let mut run = RunFacts::default();
-        run.forced = forced.iter().map(|text| text.parse().expect("good")).collect();
+        let forced = forced.iter().map(|text| text.parse().expect("good")).collect();
+        let mut run = RunFacts { forced, ..RunFacts::default() };
         for (set, action, weight) in weights {
             run.weights.insert(set, action, *weight);
         }
@@ -563,4 +624,14 @@ fn a_difference_is_told_in_plain_words() {
     assert!(tallyho_replay::replayer::replay(&recorded, &run, &record).is_ok());
     let error = tallyho_replay::replayer::replay(&replayed, &run, &record).expect_err("differs");
     support::assert_golden("difference.txt", &format!("{error}\n"));
+}
+
+#[test]
+fn names_that_look_like_secrets_are_secrets() {
+    for name in ["Authorization", "set-cookie", "X-Auth-Token", "x-api-key", "userPassword"] {
+        assert!(is_secret_name(name), "{name}");
+    }
+    for name in ["Content-Type", "ETag", "X-Request-Id", ""] {
+        assert!(!is_secret_name(name), "{name}");
+    }
 }

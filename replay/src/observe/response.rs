@@ -10,6 +10,7 @@ use super::ReadError;
 use super::pointer;
 use super::read::parse;
 use crate::Secret;
+use crate::secret::is_secret_name;
 use crate::state::State;
 use crate::trace::record::Asked;
 
@@ -46,9 +47,6 @@ impl ResponseParts {
         })
     }
 }
-
-/// Headers that a bot only gets as the placeholder of their value.
-const SECRET_HEADERS: &[&str] = &["authorization", "cookie", "set-cookie", "proxy-authorization"];
 
 /// A response. What is read from it is recorded; what is not read is gone with the next command.
 ///
@@ -95,11 +93,11 @@ impl Response {
         self.read(Asked::Pointer, |parts| pointer::find(parts.body()?, pointer))
     }
 
-    /// The first header of this name in any case. `Authorization`, `Cookie` and `Set-Cookie` come
-    /// as the placeholder of a [`Secret`].
+    /// The first header of this name in any case. One whose name looks like a secret's, such as
+    /// `Set-Cookie` or `X-Auth-Token`, comes as the placeholder of a [`Secret`].
     #[must_use]
     pub fn header(&self, name: &str) -> Option<String> {
-        if SECRET_HEADERS.iter().any(|secret| name.eq_ignore_ascii_case(secret)) {
+        if is_secret_name(name) {
             return self.secret_header(name).map(|secret| secret.to_string());
         }
         let read = self.read(Asked::Header, |parts| {

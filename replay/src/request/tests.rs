@@ -152,3 +152,18 @@ fn a_placeholder_anywhere_is_found() {
     request.header("Authorization", &format!("Bearer {secret}"));
     assert!(request.has_secrets());
 }
+
+#[test]
+fn a_secret_in_a_body_is_escaped_by_the_content_type() {
+    for (content_type, place) in [
+        ("application/JSON; charset=utf-8", Place::JsonBody),
+        ("application/x-www-form-urlencoded", Place::Target),
+        ("text/plain", Place::PlainBody),
+    ] {
+        let mut request = started(None, "http://a");
+        assert_eq!(request.body_place(), Place::PlainBody);
+        request.header("X", "json");
+        request.header("Content-type", content_type);
+        assert_eq!(request.body_place(), place);
+    }
+}

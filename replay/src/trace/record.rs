@@ -43,3 +43,6 @@ pub(crate) const COMMAND: u8 = 0x80;
 pub(crate) const STOPPING: u8 = 0x08;
 pub(crate) const LABEL_INDEX: u8 = 30;
 pub(crate) const LABEL_SPELT: u8 = 31;
+
+#[cfg(test)]
+mod tests;

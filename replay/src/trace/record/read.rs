@@ -252,7 +252,7 @@ impl<'a> Events<'a> {
                 RecordedInput::Response(status)
             }
             3 => {
-                let failure = Failure::from_byte(self.byte()?);
+                let failure = u8::try_from(self.varint()?).ok().and_then(Failure::from_byte);
                 RecordedInput::Failed(failure.ok_or(self.malformed())?)
             }
             4 => RecordedInput::Woke,

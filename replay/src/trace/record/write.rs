@@ -24,6 +24,11 @@ impl Recorder {
         self.bytes.len()
     }
 
+    #[cfg(test)]
+    pub(crate) fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     /// Moves what there is to the end of `out`.
     pub(crate) fn take(&mut self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.bytes);
