@@ -11,8 +11,8 @@ use tallyho::config::{self, BotKind, Options};
 use tallyho_bots::SingleRequest;
 use tallyho_replay::flow::{Flow, compile};
 use tallyho_replay::{
-    BotType, Carry, Command, Event, Input, Recording, ResponseParts, RunFacts, Scratch, Session,
-    Start, Who,
+    Bot, BotType, Carry, Command, Context, Event, Input, Outcome, Recording, ResponseParts,
+    RunFacts, Scratch, Session, Start, Who,
 };
 
 const BODY: &[u8] = br#"{"id":12345,"name":"ada","items":[1,2,3],"more":{"a":"b","c":[true,false]}}"#;
@@ -42,6 +42,27 @@ const DECLARED: &[(&str, &str)] = &[
             {"name": "c", "weight": 3, "when": "bot < 5", "steps": [{"get": "/c"}]}, {"name": "d", "weight": 4, "steps": [{"get": "/d"}]}]}"#,
     ),
 ];
+
+/// The second scenario, written by hand.
+struct Item;
+
+impl Bot for Item {
+    const NAME: &'static str = "path";
+    type Config = ();
+    type Carry = ();
+
+    fn new(_: Rc<()>, _: Who, (): ()) -> Item {
+        Item
+    }
+
+    async fn session(&mut self, ctx: &mut Context) -> Outcome {
+        let path = format!("/items/{:05}", ctx.who().bot);
+        let _ = ctx.get(&path).name("item").discard_body().send().await;
+        Outcome::Done
+    }
+
+    fn carry(self) {}
+}
 
 fn declared(text: &str) -> BotType {
     let checked = config::check_text("bench.json", text, Path::new(""), &Options::default());
@@ -80,8 +101,12 @@ fn measure(criterion: &mut Criterion) {
     });
     let url = r#"{"url": "http://127.0.0.1:8080/items?x=1"}"#;
     let by_hand = BotType::from_json::<SingleRequest>(url).expect("a configuration");
+    let by_hand = [
+        ("by hand: fixed request", by_hand),
+        ("by hand: path with a variable", BotType::new::<Item>(Rc::new(()))),
+    ];
     let declared = DECLARED.iter().map(|(name, text)| (*name, declared(text)));
-    for (name, bot) in std::iter::once(("written by hand", by_hand)).chain(declared) {
+    for (name, bot) in by_hand.into_iter().chain(declared) {
         let mut bot = Session::new(&Rc::new(bot), &run, &Scratch::new());
         bot.set_recording(Recording::Off);
         let mut parts = Some(ResponseParts {

@@ -73,9 +73,12 @@ impl Scope<'_> {
                 self.evaluate(if self.holds(condition) { yes } else { no })
             }
             Expr::Call(function, arguments) => {
-                let arguments: Vec<Value> =
-                    arguments.iter().map(|argument| self.evaluate(argument)).collect();
-                operate::call(*function, &arguments)
+                // On the stack: no function takes more than three.
+                let mut values: [Value; 3] = Default::default();
+                for (value, argument) in values.iter_mut().zip(arguments) {
+                    *value = self.evaluate(argument);
+                }
+                operate::call(*function, &values[..arguments.len().min(3)])
             }
             Expr::Draw(site, sampler, arguments) => self.draw(*site, *sampler, arguments),
         }

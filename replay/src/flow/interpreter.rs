@@ -30,7 +30,7 @@ const WEIGHT_MAX: i64 = 1 << 20;
 pub struct Flow {
     program: Rc<Program>,
     slots: Vec<Value>,
-    setup: Rc<[Value]>,
+    setup: Option<Rc<[Value]>>,
     position: Target,
     /// Where a login returns to.
     back: Target,
@@ -77,16 +77,17 @@ enum Next {
 impl Bot for Flow {
     const NAME: &'static str = "declared";
     type Config = Program;
-    type Carry = FlowCarry;
+    type Carry = Option<FlowCarry>;
 
-    fn new(program: Rc<Program>, _: Who, carry: FlowCarry) -> Flow {
+    fn new(program: Rc<Program>, _: Who, carry: Option<FlowCarry>) -> Flow {
+        let carry = carry.unwrap_or_default();
         let mut slots = vec![Value::Null; program.slots_count];
         for ((_, slot), value) in program.keep.iter().zip(carry.kept) {
             slots[usize::from(*slot)] = value;
         }
         Flow {
             slots,
-            setup: Rc::new([]),
+            setup: None,
             position: 0,
             back: 0,
             login: carry.login,
@@ -138,13 +139,17 @@ impl Bot for Flow {
         }
     }
 
-    fn carry(self) -> FlowCarry {
-        let kept = self.program.keep.iter().map(|(_, slot)| self.slots[usize::from(*slot)].clone());
+    fn carry(self) -> Option<FlowCarry> {
         let login = match &self.program.auth {
             Some(auth) if auth.keep == KeepLogin::Yes => self.login,
             _ => Login::Out,
         };
-        FlowCarry { kept: kept.collect(), login }
+        if self.program.keep.is_empty() && login == Login::Out {
+            return None;
+        }
+        let kept =
+            self.program.keep.iter().map(|(_, slot)| self.slots[usize::from(*slot)].clone());
+        Some(FlowCarry { kept: kept.collect(), login })
     }
 }
 
@@ -175,7 +180,7 @@ impl Flow {
         Scope {
             program: &self.program,
             slots: &self.slots,
-            setup: &self.setup,
+            setup: self.setup.as_deref().unwrap_or(&[]),
             ctx,
             response,
             status: self.status,
@@ -364,9 +369,9 @@ fn add(ctx: &Context, name: &Name, kind: MetricKind, value: &Value) {
 }
 
 /// Set-up's results by the program's numbering, read once for all sessions that are handed the same bytes.
-fn setup_values(program: &Program, ctx: &Context) -> Rc<[Value]> {
+fn setup_values(program: &Program, ctx: &Context) -> Option<Rc<[Value]>> {
     if program.setup.is_empty() {
-        return Rc::new([]);
+        return None;
     }
     let setup = ctx.state.own.borrow().setup.clone();
     let bytes: &[u8] = setup.as_deref().unwrap_or(b"{}");
@@ -374,18 +379,19 @@ fn setup_values(program: &Program, ctx: &Context) -> Rc<[Value]> {
     if let Some((known, values)) = &*program.setup_values.borrow()
         && *known == hash
     {
-        return Rc::clone(values);
+        return Some(Rc::clone(values));
     }
     let results: Value = serde_json::from_slice(bytes).unwrap_or_default();
     let values: Rc<[Value]> = program.setup.iter().map(|name| results.field(name)).collect();
     *program.setup_values.borrow_mut() = Some((hash, Rc::clone(&values)));
-    values
+    Some(values)
 }
 
 /// What a set-up hands to all bots, as JSON: its kept variables by name, out of what its session left.
 pub fn setup_results(definition: &Definition, carry: &[u8]) -> Vec<u8> {
-    let carry: FlowCarry = serde_json::from_slice(carry).unwrap_or_default();
+    let carry: Option<FlowCarry> = serde_json::from_slice(carry).unwrap_or_default();
+    let kept = carry.unwrap_or_default().kept;
     let names = definition.keep.iter().map(|name| Rc::from(name.as_str()));
-    let results = Value::Object(names.zip(carry.kept).collect());
+    let results = Value::Object(names.zip(kept).collect());
     serde_json::to_vec(&results).expect("plain data serialises")
 }

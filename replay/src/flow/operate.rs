@@ -136,12 +136,13 @@ fn pad(value: &Value, width: &Value) -> Value {
     if value.is_null() {
         return Value::Null;
     }
-    let digits = value.to_text();
-    let (sign, digits) = match digits.strip_prefix('-') {
-        Some(rest) => ("-", rest),
-        None => ("", &*digits),
-    };
-    Value::Text(format!("{sign}{digits:0>width$}", width = width - sign.len().min(width)).into())
+    let mut text = String::with_capacity(width.max(20));
+    value.write_text(&mut text);
+    let sign = usize::from(text.starts_with('-'));
+    for _ in text.len()..width {
+        text.insert(sign, '0');
+    }
+    Value::Text(text.into())
 }
 
 fn slice(value: &Value, from: &Value, to: &Value) -> Value {

@@ -219,9 +219,11 @@ fn is_fixed(template: &Template) -> bool {
 
 /// Appends text as it stands in a query or a form (RFC 3986, 2.3).
 pub(in super::super) fn percent_encode(text: &str, out: &mut String) {
+    let keeps = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    if text.bytes().all(keeps) {
+        return out.push_str(text);
+    }
     for byte in text.bytes() {
-        crate::request::push_percent_encoded(out, byte, |byte| {
-            byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
-        });
+        crate::request::push_percent_encoded(out, byte, keeps);
     }
 }
