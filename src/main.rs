@@ -1,23 +1,13 @@
-//! Tallyho: a load generator.
 //! The command line entry point.
 
 use std::process::ExitCode;
 
 use clap::Parser;
-use tallyho::commands::serve::{self, ServeArgs};
-
-#[derive(Parser)]
-enum Cli {
-    Serve(ServeArgs),
-}
+use tallyho::cli::Cli;
 
 fn main() -> ExitCode {
-    let Cli::Serve(args) = Cli::parse();
-    match serve::run(&args) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
+    match tallyho::run(Cli::parse()) {
+        Ok(exit) => exit.into(),
+        Err(error) => tallyho::exit::report(&error).into(),
     }
 }

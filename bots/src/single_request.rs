@@ -46,8 +46,9 @@ pub struct SingleRequestSettings {
     pub url: String,
     /// In this order.
     pub headers: Headers,
-    /// Sent as it is.
-    pub body: String,
+    /// Sent as it is; bytes, since a body file need not be text.
+    #[serde(deserialize_with = "text_as_bytes")]
+    pub body: Vec<u8>,
     /// Its own limit instead of the run's, in milliseconds.
     pub timeout_ms: Option<u64>,
     /// What it is called in metrics; its URL if empty.
@@ -56,6 +57,10 @@ pub struct SingleRequestSettings {
     pub expected_statuses: Vec<u16>,
     /// Whether the body of the response is kept for a failing exchange; the bot looks at none.
     pub keep_body: bool,
+}
+
+fn text_as_bytes<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    String::deserialize(deserializer).map(String::into_bytes)
 }
 
 /// Headers, as pairs or as an object.

@@ -1,3 +1,19 @@
-//! What each subcommand does: one short file each.
+//! The subcommands, one short file each.
 
+pub mod run;
 pub mod serve;
+
+use crate::cli::{Cli, Command};
+use crate::exit::Exit;
+
+/// Does what the command line says.
+///
+/// # Errors
+///
+/// One message for the user; see [`crate::exit`].
+pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
+    match cli.command {
+        Command::Run(args) => run::run(&args),
+        Command::Serve(args) => serve::run(&args),
+    }
+}

@@ -1,10 +1,11 @@
 //! `tallyho serve`: the stand-in API alone.
 
-use std::{process::ExitCode, time::Duration};
+use std::time::Duration;
 
 use clap::Args;
 
 use crate::demo::{self, Faults, Options, Parent, Rules};
+use crate::exit::Exit;
 
 /// Runs the stand-in API that scenarios are tried against.
 #[derive(Args, Clone, Debug)]
@@ -63,9 +64,9 @@ impl From<&ServeArgs> for Options {
 ///
 /// # Errors
 /// The port is taken, or the system refuses something else.
-pub fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
+pub fn run(args: &ServeArgs) -> anyhow::Result<Exit> {
     demo::serve(args.into())?;
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Ok)
 }
 
 #[cfg(test)]

@@ -1,0 +1,56 @@
+//! The one tokio thread: signals and names, everything that must not happen on a worker's core.
+//!
+//! It is never pinned, so the system keeps it off the workers' cores as far as it can, and it
+//! sleeps unless a signal comes or a name is asked for.
+
+use std::io;
+use std::sync::Arc;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use crate::engine::{Control, Lookup, Phase, Resolver};
+
+/// Starts the thread. From now on a first SIGINT or SIGTERM drains the run and a second one cuts it
+/// off.
+///
+/// # Errors
+///
+/// When the thread or the signal handlers cannot be set up.
+pub fn start(control: Arc<Control>) -> io::Result<Resolver> {
+    let (resolver, inbox) = Resolver::new();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (mut interrupts, mut terminations) = {
+        let _entered = runtime.enter();
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
+    };
+    std::thread::Builder::new().name("background".to_owned()).spawn(move || {
+        runtime.block_on(async {
+            let answering = answer(inbox);
+            let listening = async {
+                for phase in [Phase::Drain, Phase::Interrupt] {
+                    tokio::select! {
+                        _ = interrupts.recv() => {}
+                        _ = terminations.recv() => {}
+                    }
+                    control.signalled(phase);
+                }
+            };
+            tokio::join!(answering, listening);
+        });
+    })?;
+    Ok(resolver)
+}
+
+async fn answer(mut inbox: mpsc::UnboundedReceiver<Lookup>) {
+    while let Some(Lookup { host, port, answer }) = inbox.recv().await {
+        tokio::spawn(async move {
+            let found = tokio::net::lookup_host((host.as_str(), port)).await;
+            let found = found.map(Iterator::collect::<Vec<_>>).and_then(|addresses| {
+                let none = || io::Error::other("the name has no address");
+                if addresses.is_empty() { Err(none()) } else { Ok(addresses) }
+            });
+            let _asker_is_gone = answer.send(found);
+        });
+    }
+}

@@ -1,0 +1,191 @@
+//! What can be typed, and the help that goes with it. Meaning is given in commands/.
+
+use std::io::IsTerminal;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::commands::serve::ServeArgs;
+use crate::engine::{DriverChoice, Rate};
+use crate::report::text::Colour;
+use crate::units;
+
+/// A load generator with seeded bots whose every session replays exactly.
+#[derive(Debug, Parser)]
+#[command(name = "tallyho", version, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Put load on a URL, and report
+    Run(Box<RunArgs>),
+    /// Serve the stand-in API that scenarios are tried against
+    Serve(ServeArgs),
+}
+
+/// Everything that `tallyho run` takes.
+#[derive(Args, Debug)]
+pub struct RunArgs {
+    /// The URL to load, for example http://127.0.0.1:8080/items
+    #[arg(value_name = "URL")]
+    pub target: String,
+
+    /// How long sessions start, for example 30s or 1m30s [default: 10s, or until -n is reached]
+    #[arg(short = 'd', long, short_alias = 'z', value_name = "TIME", value_parser = units::duration)]
+    pub duration: Option<Duration>,
+
+    /// How many bots, each with a connection of its own
+    #[arg(short = 'c', long = "bots", alias = "connections", visible_short_alias = 'u',
+          value_name = "N", value_parser = units::count, default_value = "50")]
+    pub bots: u64,
+
+    /// How many sessions in all, for example 10k
+    #[arg(short = 'n', long = "iterations", value_name = "N", value_parser = units::count)]
+    pub iterations: Option<u64>,
+
+    /// Start sessions at this rate in all, for example 5000/s, and measure from when each was due
+    #[arg(short = 'q', long, value_name = "RATE", value_parser = units::rate)]
+    pub rate: Option<Rate>,
+
+    /// What is sent.
+    #[command(flatten)]
+    pub request: RequestArgs,
+
+    /// The seed of every choice, decimal or 0x…; the same seed gives every bot the same behaviour
+    #[arg(long, value_name = "SEED", value_parser = units::seed)]
+    pub seed: Option<u64>,
+
+    /// Number of this task among several that run the same test; bots are numbered on from it
+    #[arg(long, env = "TASK_INDEX", value_name = "N", default_value_t = 0)]
+    pub task_index: u32,
+
+    /// How this machine is used.
+    #[command(flatten)]
+    pub machine: MachineArgs,
+
+    /// After Ctrl-C, or when the time is over, how long running sessions may take to end
+    #[arg(long, value_name = "TIME", value_parser = units::duration, default_value = "20s")]
+    pub drain: Duration,
+
+    /// Where results go.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// The request that loads a URL.
+#[derive(Args, Debug)]
+pub struct RequestArgs {
+    /// The method [default: GET, or POST with a body]
+    #[arg(short = 'X', short_alias = 'm', long, value_name = "METHOD")]
+    pub method: Option<String>,
+
+    /// A header, for example 'Accept: text/html'; may be given more than once
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
+    pub headers: Vec<String>,
+
+    /// The request body
+    #[arg(long, value_name = "TEXT", conflicts_with = "data_file")]
+    pub data: Option<String>,
+
+    /// A file that holds the request body
+    #[arg(long, value_name = "FILE")]
+    pub data_file: Option<PathBuf>,
+
+    /// How long a request may take in all, connecting included
+    #[arg(long, value_name = "TIME", value_parser = units::duration, default_value = "60s")]
+    pub timeout: Duration,
+}
+
+/// How the generator uses this machine.
+#[derive(Args, Debug)]
+pub struct MachineArgs {
+    /// How many cores to put to work [default: all that this process may use]
+    #[arg(long, visible_alias = "threads", value_name = "N")]
+    pub cores: Option<usize>,
+
+    /// io_uring or epoll; auto takes io_uring where it is allowed
+    #[arg(long, value_enum, value_name = "DRIVER", default_value = "auto")]
+    pub io_driver: DriverChoice,
+
+    /// Source addresses to spread connections over, for example 10.0.0.5-10.0.0.9
+    #[arg(long, value_name = "ADDRESSES", value_delimiter = ',', value_parser = source_addresses)]
+    pub local_ips: Vec<Vec<IpAddr>>,
+}
+
+/// Where results go.
+#[derive(Args, Debug)]
+pub struct OutputArgs {
+    /// The folder for run.json [default: runs/<run id>]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+
+    /// Print run.json on standard output instead of the summary
+    #[arg(long)]
+    pub json: bool,
+
+    /// Print no progress
+    #[arg(long)]
+    pub quiet: bool,
+
+    /// Print no colour (also with the variable NO_COLOR)
+    #[arg(long)]
+    pub no_color: bool,
+}
+
+impl OutputArgs {
+    /// Colour on a terminal, unless the user or the environment does not want it.
+    #[must_use]
+    pub fn colour(&self) -> Colour {
+        let unwanted = self.no_color || std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
+        if unwanted || !std::io::stdout().is_terminal() { Colour::Plain } else { Colour::Ansi }
+    }
+}
+
+/// Addresses in one range: more would be a typing error rather than a wish.
+const SOURCE_ADDRESSES_MAX: u32 = 65_536;
+
+/// Reads one address or a range such as `10.0.0.5-10.0.0.9`.
+fn source_addresses(text: &str) -> Result<Vec<IpAddr>, String> {
+    let help =
+        |_| format!("`{text}` is no address; write for example 10.0.0.5 or 10.0.0.5-10.0.0.9");
+    let Some((first, last)) = text.split_once('-') else {
+        return Ok(vec![text.trim().parse().map_err(help)?]);
+    };
+    let first: std::net::Ipv4Addr = first.trim().parse().map_err(help)?;
+    let last: std::net::Ipv4Addr = last.trim().parse().map_err(help)?;
+    let (first, last) = (u32::from(first), u32::from(last));
+    if last < first || last - first >= SOURCE_ADDRESSES_MAX {
+        return Err(format!(
+            "`{text}` must ascend and hold at most {SOURCE_ADDRESSES_MAX} addresses"
+        ));
+    }
+    Ok((first..=last).map(|address| IpAddr::from(std::net::Ipv4Addr::from(address))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_of_source_addresses_includes_both_ends() {
+        let range = source_addresses("127.0.0.2-127.0.0.4").expect("a range");
+        assert_eq!(range.len(), 3);
+        assert_eq!(range[2], IpAddr::from([127, 0, 0, 4]));
+        assert!(source_addresses("127.0.0.4-127.0.0.2").is_err());
+        assert!(source_addresses("0.0.0.0-255.255.255.255").is_err());
+        assert!(source_addresses("somewhere").is_err());
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+}

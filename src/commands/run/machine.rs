@@ -1,0 +1,86 @@
+//! What the run may use of this machine, checked against what it needs.
+
+use std::time::UNIX_EPOCH;
+
+use crate::cli::RunArgs;
+use crate::engine::{Cores, FileLimit, RunResult};
+use crate::exit::BadUsage;
+use crate::report::{Task, TaskHealth, Warning};
+
+/// The machine's share in a run.
+pub(super) struct Machine {
+    pub(super) cores: Cores,
+    pub(super) files: FileLimit,
+    /// One entry a worker: the core to pin it to.
+    pub(super) pins: Vec<Option<usize>>,
+}
+
+impl Machine {
+    /// Raises the file limit and divides the cores.
+    ///
+    /// # Errors
+    ///
+    /// When more cores are asked for than there are, or more connections than files may be open.
+    pub(super) fn prepare(args: &RunArgs) -> Result<Self, BadUsage> {
+        let (cores, files) = (Cores::detect(), FileLimit::raise());
+        let allowed = cores.allowed.len();
+        let wanted = args.machine.cores.unwrap_or_else(|| cores.workers());
+        if wanted == 0 || wanted > allowed {
+            let message = format!("--cores {wanted}: this process may use 1 to {allowed} cores");
+            return Err(BadUsage(message));
+        }
+        if args.bots > files.connections_max() {
+            return Err(BadUsage(format!(
+                "-c {}: the limit of {} open files leaves room for {} connections; \
+                 raise it with ulimit -n, or ask for fewer bots",
+                args.bots,
+                files.now,
+                files.connections_max()
+            )));
+        }
+        let bots = usize::try_from(args.bots).unwrap_or(usize::MAX);
+        let workers = wanted.min(bots);
+        let pins = cores.pins(workers);
+        Ok(Self { cores, files, pins })
+    }
+
+    /// One line for people.
+    pub(super) fn describe(&self) -> String {
+        let workers = self.pins.len();
+        let pinned = if self.is_pinned() { "pinned" } else { "not pinned" };
+        format!("{workers} workers, {pinned}; {} open files", self.files.now)
+    }
+
+    fn is_pinned(&self) -> bool {
+        self.pins.iter().all(Option::is_some)
+    }
+
+    /// The part of `run.json` that describes this process.
+    pub(super) fn task(&self, index: u32, result: &RunResult) -> Task {
+        let driver = result.drivers.first().expect("a run has a worker");
+        let fallback = driver.reason.starts_with("io_uring unavailable") || driver.is_slow_mode;
+        let notices = fallback.then(|| Warning::DriverFallback {
+            driver: driver.name.to_owned(),
+            reason: driver.reason.clone(),
+        });
+        let since_epoch = result.started_at.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let system = rustix::system::uname();
+        Task {
+            index,
+            started_unix_us: micros(since_epoch),
+            host: system.nodename().to_string_lossy().into_owned(),
+            kernel: system.release().to_string_lossy().into_owned(),
+            cpus: self.cores.cpus(),
+            pinned: self.is_pinned(),
+            io_driver: driver.name.to_owned(),
+            io_driver_reason: driver.reason.clone(),
+            files_limit: self.files.now,
+            health: TaskHealth { cpu_us: micros(result.process_cpu), ..TaskHealth::default() },
+            notices: notices.into_iter().collect(),
+        }
+    }
+}
+
+fn micros(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,98 @@
+//! What a worker's bots did, entered into its recorder.
+//!
+//! The translation from instants on the wire to the terms of the metrics: what counts as sent,
+//! waited and failed is decided here and nowhere else.
+
+use tallyho_replay::{Expected, Failure, Name, Note, Outcome, Session, Who};
+
+use super::clock::Micros;
+use super::exchange::{Received, Timing};
+use super::player::Step;
+use super::worker::Worker;
+use crate::metrics::{Ended, Exchange};
+
+/// A request and what came of it.
+pub(super) struct Attempt<'a> {
+    pub(super) name: &'a Name,
+    pub(super) expected: Expected,
+    pub(super) step: &'a Step,
+    pub(super) timing: &'a Timing,
+    pub(super) result: &'a Result<Received, Failure>,
+}
+
+impl Worker {
+    /// Counts an exchange, and describes the first of its kind to fail.
+    pub(super) fn record(&self, attempt: &Attempt<'_>, who: Who) {
+        let Attempt { name, expected, step, timing, result } = *attempt;
+        let status = result.as_ref().map_or(0, |(response, _)| response.status);
+        let exchange = Exchange {
+            due_us: step.due,
+            sent_us: timing.sent,
+            completed_us: timing.completed,
+            waited_us: step.waited,
+            blocked_us: timing.sent - timing.started,
+            connecting_us: timing.connecting,
+            tls_us: 0,
+            sending_us: timing.sending,
+            waiting_us: timing.waiting,
+            receiving_us: timing.receiving,
+            status,
+            expected: result.is_ok() && expected.contains(status),
+            failure: result.as_ref().err().copied(),
+            bytes_sent: timing.bytes_sent,
+            bytes_received: timing.bytes_received,
+        };
+        let mut recorder = self.recorder.borrow_mut();
+        for (name, by) in [
+            (CONNECTIONS_OPENED, timing.connections_opened),
+            (STALE_CONNECTIONS, timing.stale_connections),
+        ] {
+            if by > 0 {
+                let counter = Note::Counter { name: Name::Static(name), by: u64::from(by) };
+                recorder.note(timing.completed, &counter);
+            }
+        }
+        let series = recorder.series(self.scenario, name);
+        if let Some(slot) = recorder.exchange(series, &exchange) {
+            let text = match result {
+                Ok((response, bytes)) => excerpt(&bytes[response.body.clone()]),
+                Err(failure) => failure.as_str().to_owned(),
+            };
+            recorder.example(slot, who.to_string(), text);
+        }
+    }
+
+    /// Counts a session that starts. In a closed model a session is due when a bot is free for it.
+    pub(super) fn began(&self) {
+        let mut recorder = self.recorder.borrow_mut();
+        recorder.started(self.scenario, 1);
+        if !self.pacing.is_open() {
+            recorder.due(self.scenario, 1);
+        }
+    }
+
+    /// Counts a session that has ended.
+    pub(super) fn ended(&self, session: &Session, took: Micros, outcome: Option<&Outcome>) {
+        let ended = match outcome {
+            None => Ended::Interrupted,
+            Some(_) if session.is_failing() => Ended::Failed,
+            Some(_) => Ended::Completed,
+        };
+        self.recorder.borrow_mut().iteration(self.scenario, took, ended);
+    }
+}
+
+/// Connections that were opened, also to replace stale ones.
+const CONNECTIONS_OPENED: &str = "connections_opened";
+/// Kept connections that the server had closed when a request was about to use them. Where a
+/// request may be repeated it then went over a new one, so the event would otherwise be unseen.
+const STALE_CONNECTIONS: &str = "stale_connections";
+
+/// The beginning of a body, as text for people.
+fn excerpt(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&body[..body.len().min(EXCERPT_BYTES)]);
+    if text.is_empty() { "no body".to_owned() } else { text.trim().to_owned() }
+}
+
+/// Enough to recognise an error page by.
+const EXCERPT_BYTES: usize = 200;

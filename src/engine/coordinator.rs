@@ -1,0 +1,179 @@
+//! Starts the workers together, gathers what they measure, and ends the run.
+//!
+//! Runs on the calling thread and is never on a request's path: workers report about once a second,
+//! and what they report is added up here, per second and in total.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime};
+
+use super::clock::RunClock;
+use super::control::Control;
+use super::worker::{Message, Report, Setup, run_thread};
+use super::{DriverReport, RunPlan, machine};
+use crate::metrics::{Collector, Measured, Snapshot};
+
+/// What a finished run measured.
+pub struct RunResult {
+    /// Everything, added up, and second by second.
+    pub measured: Measured,
+    /// The driver of each worker.
+    pub drivers: Vec<DriverReport>,
+    /// When the workers started, by the wall clock.
+    pub started_at: SystemTime,
+    /// From the start to the end of the last session.
+    pub elapsed: Duration,
+    /// CPU time of the whole process during the run.
+    pub process_cpu: Duration,
+    /// Why a bot ended the run, if one did.
+    pub abort_reason: Option<String>,
+    /// A worker that was lost to a bug in the generator.
+    pub lost_workers: usize,
+}
+
+/// What the coordinator passes on while the run goes on.
+pub trait Observer {
+    /// The drivers are known and the load starts now.
+    fn started(&mut self, drivers: &[DriverReport]);
+    /// Called several times a second.
+    fn tick(&mut self, elapsed: Duration, active_bots: u64, collector: &Collector);
+}
+
+/// Runs the plan to its end.
+///
+/// # Errors
+///
+/// When a worker cannot start: no driver, no file descriptor, no thread.
+pub fn run(
+    plan: RunPlan,
+    control: &Arc<Control>,
+    observer: &mut dyn Observer,
+) -> Result<RunResult, String> {
+    let plan = Arc::new(plan);
+    let (messages, inbox) = channel();
+    let mut crew = Crew::start(&plan, control, &messages)?;
+    drop(messages);
+    let drivers = crew.wait_until_ready(&inbox)?;
+    observer.started(&drivers);
+    let cpu_before = machine::process_cpu();
+    let (started_at, origin) = (SystemTime::now(), Instant::now());
+    crew.release(RunClock::starting_at(origin));
+    let mut gathered = Gathered::new(crew.threads.len());
+    while gathered.done < crew.threads.len() {
+        match inbox.recv_timeout(TICK) {
+            Ok(message) => gathered.take(message, &crew)?,
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+        observer.tick(origin.elapsed(), control.active_bots(), &gathered.collector);
+    }
+    let elapsed = origin.elapsed();
+    let lost_workers = crew.join();
+    Ok(RunResult {
+        measured: gathered.collector.finish(),
+        drivers,
+        started_at,
+        elapsed,
+        process_cpu: machine::process_cpu().saturating_sub(cpu_before),
+        abort_reason: control.abort_reason(),
+        lost_workers,
+    })
+}
+
+/// How long the coordinator waits for a message before it lets the display be drawn again.
+const TICK: Duration = Duration::from_millis(100);
+
+/// The workers' threads and the ways to them.
+struct Crew {
+    threads: Vec<JoinHandle<()>>,
+    starts: Vec<Sender<RunClock>>,
+    spares: Vec<Sender<Snapshot>>,
+}
+
+impl Crew {
+    fn start(
+        plan: &Arc<RunPlan>,
+        control: &Arc<Control>,
+        messages: &Sender<Message>,
+    ) -> Result<Self, String> {
+        let mut crew = Self { threads: Vec::new(), starts: Vec::new(), spares: Vec::new() };
+        for (index, &core) in plan.pins.iter().enumerate() {
+            let (start, start_receiver) = channel();
+            let (spare, spares) = channel();
+            let setup = Setup {
+                index,
+                core,
+                plan: Arc::clone(plan),
+                control: Arc::clone(control),
+                messages: messages.clone(),
+                start: start_receiver,
+                spares,
+            };
+            let thread = std::thread::Builder::new()
+                .name(format!("worker-{index}"))
+                .spawn(move || run_thread(setup))
+                .map_err(|error| format!("cannot start a thread for worker {index}: {error}"))?;
+            crew.threads.push(thread);
+            crew.starts.push(start);
+            crew.spares.push(spare);
+        }
+        Ok(crew)
+    }
+
+    fn wait_until_ready(&mut self, inbox: &Receiver<Message>) -> Result<Vec<DriverReport>, String> {
+        let mut drivers = vec![None; self.threads.len()];
+        while drivers.iter().any(Option::is_none) {
+            match inbox.recv() {
+                Ok(Message::Ready(index, driver)) => drivers[index] = Some(driver),
+                Ok(Message::Failed(error)) => return Err(error),
+                Ok(Message::Second(..) | Message::Done(..)) => {
+                    unreachable!("no worker reports before the start")
+                }
+                Err(_) => return Err("a worker ended before it started".to_owned()),
+            }
+        }
+        Ok(drivers.into_iter().flatten().collect())
+    }
+
+    fn release(&mut self, clock: RunClock) {
+        for start in self.starts.drain(..) {
+            let _lost_worker = start.send(clock);
+        }
+    }
+
+    /// Waits for the threads and counts those that panicked.
+    fn join(self) -> usize {
+        self.threads.into_iter().map(JoinHandle::join).filter(Result::is_err).count()
+    }
+}
+
+/// What has been reported so far.
+struct Gathered {
+    collector: Collector,
+    done: usize,
+}
+
+impl Gathered {
+    fn new(workers: usize) -> Self {
+        Self { collector: Collector::new(workers), done: 0 }
+    }
+
+    fn take(&mut self, message: Message, crew: &Crew) -> Result<(), String> {
+        match message {
+            Message::Ready(..) => unreachable!("every worker was ready before the start"),
+            Message::Failed(error) => return Err(error),
+            Message::Second(worker, report) => self.add(worker, *report, crew),
+            Message::Done(worker, report) => {
+                self.add(worker, *report, crew);
+                self.done += 1;
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, worker: usize, mut report: Report, crew: &Crew) {
+        self.collector.add(worker, report.second, &mut report.snapshot);
+        let _worker_has_ended = crew.spares[worker].send(report.snapshot);
+    }
+}

@@ -1,0 +1,160 @@
+//! One session, played: its commands performed one by one.
+//!
+//! A session decides, this performs: it sends what the session wants sent, sleeps as long as it
+//! wants to sleep, and tells it what came of it. Every step is measured from when it was due: the
+//! first from the arrival, later ones from the end of the step before plus think time.
+
+use std::time::Duration;
+
+use tallyho_replay::{
+    Carry, Command, Event, Input, Outcome, Question, ResponseParts, Session, Start, Who,
+};
+
+use super::account::Attempt;
+use super::clock::{Micros, micros};
+use super::connection::Connections;
+use super::control::Phase;
+use super::exchange::{Timing, Wire, exchange};
+use super::pacing::Assignment;
+use super::sending::Sending;
+use super::timer::SlotIndex;
+use super::worker::Worker;
+
+/// What plays a bot's sessions.
+pub(super) struct Player<'a> {
+    pub(super) worker: &'a Worker,
+    pub(super) slot: SlotIndex,
+    pub(super) connections: &'a mut Connections,
+    /// The latest time that was read; one read of the clock per event serves all who ask.
+    pub(super) now: Micros,
+}
+
+impl Player<'_> {
+    /// Plays a session to its end; none when the end of the run cut it off.
+    pub(super) async fn play(
+        &mut self,
+        session: &mut Session,
+        assignment: Assignment,
+    ) -> Option<Outcome> {
+        let started = self.now;
+        self.worker.began();
+        let who = Who {
+            scenario: self.worker.scenario_key,
+            bot: assignment.bot,
+            session: assignment.session,
+        };
+        let (at_us, stopping) = (self.now, self.is_stopping());
+        // Where an arrival makes the session, its bot was another one before: nothing is carried.
+        let carry = if assignment.is_continued { Carry::Own } else { Carry::Given(b"null") };
+        let mut command = session.start(Start { who, carry, setup: None, at_us, stopping });
+        let mut step = Step { due: assignment.due, waited: assignment.waited, is_paused: false };
+        let outcome = loop {
+            self.note(session);
+            let event = match command {
+                Command::Send => self.send(session, &mut step).await,
+                Command::Sleep(duration) => self.sleep(duration, &mut step).await,
+                Command::Ask(Question::ActiveBots) => {
+                    Event::Answer(self.worker.control.active_bots())
+                }
+                Command::End(outcome) => break Some(outcome),
+            };
+            if self.worker.slots.is_interrupted(self.slot) {
+                break None;
+            }
+            let (at_us, stopping) = (self.now, self.is_stopping());
+            command = session.step(Input { at_us, stopping, event });
+            if let Some(parts) = session.reclaim_response() {
+                self.worker.buffers.give_back(parts.bytes);
+            }
+        };
+        self.worker.ended(session, self.now - started, outcome.as_ref());
+        if !step.is_paused {
+            // A session that waits for nothing must not keep its worker from everything else.
+            self.pause(self.now + 1_000).await;
+        }
+        outcome
+    }
+
+    async fn send(&mut self, session: &Session, step: &mut Step) -> Event {
+        step.is_paused = true;
+        let sending = match Sending::encode(session, self.worker) {
+            Ok(sending) => sending,
+            Err(failure) => return Event::Failed(failure),
+        };
+        let mut timing = Timing { started: self.now, completed: self.now, ..Timing::default() };
+        let worker = self.worker;
+        let wire = Wire {
+            clock: worker.clock,
+            slots: &worker.slots,
+            slot: self.slot,
+            connector: &worker.connector,
+            buffers: &worker.buffers,
+        };
+        let origin = match sending.origin {
+            Some(origin) => Ok(origin),
+            None => {
+                let limits = (self.slot, sending.outgoing.timeout);
+                worker.look_up(sending.unknown_origin, limits, &mut timing).await
+            }
+        };
+        let result = match origin {
+            Ok(origin) => {
+                let target = (&origin, &mut *self.connections);
+                exchange(&wire, target, sending.outgoing, &mut timing).await
+            }
+            Err(failure) => Err(failure),
+        };
+        self.now = timing.completed.max(self.now);
+        let attempt = Attempt {
+            name: &sending.name,
+            expected: sending.expected,
+            step,
+            timing: &timing,
+            result: &result,
+        };
+        worker.record(&attempt, session.who());
+        *step = Step { due: self.now, waited: 0, is_paused: true };
+        match result {
+            Ok((response, bytes)) => Event::Response(ResponseParts {
+                status: response.status,
+                bytes,
+                head: response.head,
+                body: response.body,
+                body_size: response.body_size,
+            }),
+            Err(failure) => Event::Failed(failure),
+        }
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.worker.control.phase() != Phase::Run || self.now >= self.worker.pacing.end()
+    }
+
+    fn note(&self, session: &Session) {
+        session.for_each_note(|note| self.worker.recorder.borrow_mut().note(self.now, note));
+    }
+
+    async fn sleep(&mut self, duration: Duration, step: &mut Step) -> Event {
+        let wake_at = step.due.max(self.now) + micros(duration);
+        self.pause(wake_at).await;
+        // A sleep that the end of the run cut short leaves the next step due now.
+        *step = Step { due: wake_at.min(self.now), waited: 0, is_paused: true };
+        Event::Woke
+    }
+
+    async fn pause(&mut self, wake_at: Micros) {
+        let worker = self.worker;
+        let is_over = || worker.control.phase() != Phase::Run;
+        worker.timer.sleep(&worker.slots, (self.slot, wake_at), is_over).await;
+        self.now = worker.clock.now();
+    }
+}
+
+/// When the step at hand was due.
+pub(super) struct Step {
+    pub(super) due: Micros,
+    /// How much of the delay is due to a lack of free bots, not to the generator.
+    pub(super) waited: Micros,
+    /// Whether the session has waited for anything yet.
+    is_paused: bool,
+}

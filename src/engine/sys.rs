@@ -1,0 +1,66 @@
+//! The one thing that safe code cannot do with a monoio socket: lend its descriptor to a system
+//! call.
+//!
+//! A request that has run out of time must end its pending operation without dropping the
+//! operation's future: a dropped io_uring read loses its buffer, costs two more completions, and is
+//! still in flight when the runtime is dropped. Shutting the socket down completes it at once, on
+//! both drivers.
+#![allow(unsafe_code, reason = "monoio 0.2.4 streams lend only a raw descriptor")]
+
+use std::future::poll_fn;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::pin::pin;
+use std::task::Poll;
+
+use monoio::net::TcpStream;
+use rustix::net::Shutdown;
+
+/// Runs one operation of `stream` to its end. When `is_over` says so after a wake-up, the socket is
+/// shut down, which completes a pending read, write or connect early; the operation is never
+/// dropped, so its buffer always comes back.
+pub(super) async fn run_until<T>(
+    stream: &mut TcpStream,
+    operation: impl AsyncFnOnce(&mut TcpStream) -> T,
+    is_over: impl Fn() -> bool,
+) -> T {
+    let descriptor = stream.as_raw_fd();
+    let mut operation = pin!(operation(stream));
+    let mut is_shut = false;
+    poll_fn(move |context| {
+        if let Poll::Ready(output) = operation.as_mut().poll(context) {
+            return Poll::Ready(output);
+        }
+        if !is_shut && is_over() {
+            is_shut = true;
+            // SAFETY: `operation` borrows `stream`, which owns the descriptor, for as long as this
+            // future exists.
+            let socket = unsafe { BorrowedFd::borrow_raw(descriptor) };
+            // An error means that it was not connected (any more): the operation has then completed
+            // by itself.
+            let _not_connected = rustix::net::shutdown(socket, Shutdown::Both);
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+/// How a connect ended.
+///
+/// # Errors
+///
+/// The error of the connect itself, such as "connection refused".
+pub(super) fn connect_result(socket: &TcpStream) -> io::Result<()> {
+    Ok(rustix::net::sockopt::socket_error(borrow(socket))??)
+}
+
+/// Makes a socket blocking, as io_uring wants it: on older kernels a receive on a non-blocking one
+/// does not wait.
+pub(super) fn set_blocking(socket: &TcpStream) -> io::Result<()> {
+    Ok(rustix::io::ioctl_fionbio(borrow(socket), false)?)
+}
+
+fn borrow(socket: &TcpStream) -> BorrowedFd<'_> {
+    // SAFETY: the descriptor is owned by `socket`, which the result borrows, so it stays open.
+    unsafe { BorrowedFd::borrow_raw(socket.as_raw_fd()) }
+}

@@ -1,0 +1,260 @@
+//! A worker's timer and what its bots wait for.
+//!
+//! One heap and one timerfd instead of the runtime's wheel, for two reasons: the wheel ticks in
+//! milliseconds and rounds twice (half of all arrivals a millisecond late), and it costs an entry
+//! per request for a deadline that hardly ever fires. Here a wake-up happens at the exact instant
+//! when wake-ups are rare and at most every [`WAKE_INTERVAL_MIN_US`] when they are dense (their
+//! number, not the timer's code, is what costs CPU), and request deadlines are plain numbers that a
+//! scan compares every [`SCAN_INTERVAL_US`].
+//! Knows nothing of sessions or sockets: it wakes slots.
+
+use std::cell::{Cell, RefCell};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::future::poll_fn;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::task::{Poll, Waker};
+
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+    timerfd_settime,
+};
+
+use super::clock::{Micros, RunClock};
+
+/// The index of a bot's place in its worker.
+pub(super) type SlotIndex = usize;
+
+/// Why a wait ended before its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Signal {
+    /// Nothing happened.
+    None,
+    /// The request's deadline has passed.
+    Expired,
+    /// The run is over: end what is in flight, now.
+    Interrupted,
+}
+
+/// The longest that dense wake-ups are put off: late by at most this, half of it on average.
+const WAKE_INTERVAL_MIN_US: Micros = 500;
+/// How late a request's deadline may be noticed.
+pub(super) const SCAN_INTERVAL_US: Micros = 10_000;
+/// No deadline, and no instant to wake at.
+pub(super) const NEVER: Micros = Micros::MAX;
+
+/// What each bot of a worker waits for. Deadlines lie side by side, so that the scan reads 8 bytes
+/// a bot.
+pub(super) struct Slots {
+    deadlines: RefCell<Vec<Micros>>,
+    places: RefCell<Vec<Place>>,
+}
+
+struct Place {
+    waker: Option<Waker>,
+    wake_at: Micros,
+    signal: Signal,
+}
+
+impl Slots {
+    pub(super) fn new() -> Self {
+        Self { deadlines: RefCell::default(), places: RefCell::default() }
+    }
+
+    /// A place for one more bot.
+    pub(super) fn add(&self) -> SlotIndex {
+        self.deadlines.borrow_mut().push(NEVER);
+        let mut places = self.places.borrow_mut();
+        places.push(Place { waker: None, wake_at: NEVER, signal: Signal::None });
+        places.len() - 1
+    }
+
+    /// Remembers how to wake the task that polls now: once per bot, since a task's waker does not
+    /// change.
+    pub(super) async fn attach(&self, slot: SlotIndex) {
+        poll_fn(|context| {
+            self.places.borrow_mut()[slot].waker = Some(context.waker().clone());
+            Poll::Ready(())
+        })
+        .await;
+    }
+
+    pub(super) fn wake(&self, slot: SlotIndex) {
+        if let Some(waker) = &self.places.borrow()[slot].waker {
+            waker.wake_by_ref();
+        }
+    }
+
+    pub(super) fn signal(&self, slot: SlotIndex) -> Signal {
+        self.places.borrow()[slot].signal
+    }
+
+    pub(super) fn is_interrupted(&self, slot: SlotIndex) -> bool {
+        self.signal(slot) == Signal::Interrupted
+    }
+
+    /// Starts a request's deadline and forgets an expiry that came too late to matter.
+    pub(super) fn set_deadline(&self, slot: SlotIndex, deadline: Micros) {
+        self.deadlines.borrow_mut()[slot] = deadline;
+    }
+
+    /// Ends a deadline; an expiry that nobody has seen yet is taken back, an interrupt stays.
+    pub(super) fn clear_deadline(&self, slot: SlotIndex) {
+        self.deadlines.borrow_mut()[slot] = NEVER;
+        let place = &mut self.places.borrow_mut()[slot];
+        if place.signal == Signal::Expired {
+            place.signal = Signal::None;
+        }
+    }
+
+    /// Wakes every bot whose request has run out of time.
+    pub(super) fn expire_deadlines(&self, now: Micros) {
+        let mut deadlines = self.deadlines.borrow_mut();
+        for (slot, deadline) in deadlines.iter_mut().enumerate() {
+            if *deadline <= now {
+                *deadline = NEVER;
+                self.raise(slot, Signal::Expired);
+            }
+        }
+    }
+
+    /// Tells every bot that the run is over.
+    pub(super) fn interrupt_all(&self) {
+        for slot in 0..self.count() {
+            self.raise(slot, Signal::Interrupted);
+        }
+    }
+
+    /// Wakes every bot that sleeps, since the run is draining.
+    pub(super) fn wake_all(&self) {
+        for slot in 0..self.count() {
+            self.wake(slot);
+        }
+    }
+
+    fn count(&self) -> usize {
+        self.places.borrow().len()
+    }
+
+    fn raise(&self, slot: SlotIndex, signal: Signal) {
+        self.places.borrow_mut()[slot].signal = signal;
+        self.wake(slot);
+    }
+}
+
+/// The instants at which a worker's bots want to be woken.
+pub(super) struct Timer {
+    clock: RunClock,
+    descriptor: OwnedFd,
+    due: RefCell<BinaryHeap<Reverse<(Micros, SlotIndex)>>>,
+    armed: Cell<Micros>,
+    last_wake: Cell<Micros>,
+}
+
+impl Timer {
+    /// # Errors
+    ///
+    /// When the process has no file descriptor left.
+    pub(super) fn new(clock: RunClock) -> io::Result<Self> {
+        let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
+        let descriptor = timerfd_create(TimerfdClockId::Monotonic, flags)?;
+        let (armed, last_wake) = (Cell::new(NEVER), Cell::new(0));
+        Ok(Self { clock, descriptor, due: RefCell::default(), armed, last_wake })
+    }
+
+    /// Sleeps until `wake_at`, until `is_over` says so after a wake-up, or until the run is
+    /// interrupted.
+    pub(super) async fn sleep(
+        &self,
+        slots: &Slots,
+        (slot, wake_at): (SlotIndex, Micros),
+        is_over: impl Fn() -> bool,
+    ) {
+        slots.places.borrow_mut()[slot].wake_at = wake_at;
+        self.due.borrow_mut().push(Reverse((wake_at, slot)));
+        self.arm(wake_at);
+        poll_fn(|_| {
+            let place = &mut slots.places.borrow_mut()[slot];
+            let woken = place.wake_at == NEVER || place.signal == Signal::Interrupted || is_over();
+            place.wake_at = if woken { NEVER } else { place.wake_at };
+            if woken { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+
+    /// Wakes the slots that are due. An entry whose sleep ended early no longer matches its slot
+    /// and is dropped.
+    pub(super) fn fire(&self, slots: &Slots, now: Micros) {
+        let mut due = self.due.borrow_mut();
+        while let Some(&Reverse((wake_at, slot))) = due.peek() {
+            if wake_at > now {
+                break;
+            }
+            due.pop();
+            let mut places = slots.places.borrow_mut();
+            if places[slot].wake_at == wake_at {
+                places[slot].wake_at = NEVER;
+                drop(places);
+                slots.wake(slot);
+            }
+        }
+    }
+
+    /// Waits until the earliest of the sleeps and `also`, and returns the time.
+    pub(super) async fn wait(&self, ready: &Readiness, also: Micros) -> Micros {
+        let earliest = self.due.borrow().peek().map_or(NEVER, |&Reverse((wake_at, _))| wake_at);
+        self.armed.set(NEVER);
+        self.arm(earliest.min(also));
+        let mut expirations = [0; 8];
+        loop {
+            ready.wait().await;
+            match rustix::io::read(&self.descriptor, &mut expirations) {
+                Err(rustix::io::Errno::AGAIN) => {}
+                _ => break,
+            }
+        }
+        let now = self.clock.now();
+        self.last_wake.set(now);
+        now
+    }
+
+    /// Moves the wake-up forward to `wake_at`, but not closer than [`WAKE_INTERVAL_MIN_US`] to the
+    /// last one.
+    pub(super) fn arm(&self, wake_at: Micros) {
+        let wake_at = wake_at.max(self.last_wake.get() + WAKE_INTERVAL_MIN_US);
+        if wake_at >= self.armed.get() {
+            return;
+        }
+        self.armed.set(wake_at);
+        // Zero would disarm the timer, so an instant that has passed becomes the next nanosecond.
+        let ahead = wake_at.saturating_sub(self.clock.now());
+        let seconds = i64::try_from(ahead / 1_000_000).unwrap_or(i64::MAX);
+        let nanoseconds = i64::try_from(ahead % 1_000_000 * 1_000).unwrap_or(0).max(1);
+        let once = Itimerspec {
+            it_interval: Timespec { tv_sec: 0, tv_nsec: 0 },
+            it_value: Timespec { tv_sec: seconds, tv_nsec: nanoseconds },
+        };
+        timerfd_settime(&self.descriptor, TimerfdTimerFlags::empty(), &once)
+            .expect("a one-shot time of at least a nanosecond is valid");
+    }
+
+    /// What the worker's timer task waits on; needs the running runtime.
+    pub(super) fn readiness(&self) -> io::Result<Readiness> {
+        let descriptor = self.descriptor.as_fd().try_clone_to_owned()?;
+        let stream = std::os::unix::net::UnixStream::from(descriptor);
+        Ok(Readiness { stream: monoio::net::UnixStream::from_std(stream)? })
+    }
+}
+
+/// The timerfd, registered with the runtime. It travels as a Unix stream, the only type through
+/// which monoio polls a descriptor that it did not make; nothing is ever received through it.
+pub(super) struct Readiness {
+    stream: monoio::net::UnixStream,
+}
+
+impl Readiness {
+    async fn wait(&self) {
+        self.stream.readable(false).await.expect("a timerfd can be polled");
+    }
+}

@@ -1,0 +1,33 @@
+//! The result of a run as one value, and its renderings.
+//!
+//! [`Report`] *is* `run.json` (schema `tallyho.run.v1`). Everything else is a pure rendering of it:
+//! `text` for people, `markdown` for pull requests, `junit` for CI, `k6_summary` for tools that
+//! read k6's export, `hgrm` for HdrHistogram plotters. So a report can be made again later, and the
+//! reports of several tasks merge exactly ([`Report::merge`]): counts and histograms add, and what
+//! is derived (percentiles, thresholds, warnings, the verdict) is computed again from the sums.
+//! Imports `metrics` only. Reads no clock, file or environment: those facts come in.
+
+mod check;
+pub mod hgrm;
+mod judge;
+pub mod junit;
+mod k6_metrics;
+pub mod k6_summary;
+pub mod markdown;
+mod rfc3339;
+mod run_json;
+#[cfg(test)]
+mod schema;
+mod summary;
+pub mod text;
+mod units;
+pub mod warning;
+
+pub use judge::{State, Verdict};
+pub use rfc3339::rfc3339;
+pub use run_json::{
+    Facts, ReadError, Report, Run, SCHEMA, Task, TaskHealth, ThresholdReport, Worker,
+};
+pub use summary::{Percentiles, RequestSummary, Summary};
+pub use units::TimeUnit;
+pub use warning::{Severity, Warning};

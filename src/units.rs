@@ -1,0 +1,153 @@
+//! Durations, counts and rates as people write them: `1m30s`, `10k`, `5000/s`.
+//!
+//! A bare number is no duration, because tools disagree on what it means (k6: milliseconds, wrk and
+//! Locust: seconds).
+
+use std::time::Duration;
+
+use crate::engine::Rate;
+
+/// Reads a duration in Go's syntax, with days: `500ms`, `1m30s`, `1.5h`, `1d12h`.
+///
+/// # Errors
+///
+/// Says what was expected, with an example.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let help = || format!("`{text}` is not a duration; write for example 500ms, 30s or 1m30s");
+    let mut total_ns = 0_u128;
+    let mut rest = text.trim();
+    if rest.is_empty() {
+        return Err(help());
+    }
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+        let (number, tail) = rest.split_at(digits);
+        let letters = tail.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(tail.len());
+        let (unit, tail) = tail.split_at(letters);
+        let unit_ns = match unit {
+            "ns" => 1,
+            "us" | "µs" => 1_000,
+            "ms" => 1_000_000,
+            "s" => 1_000_000_000,
+            "m" => 60 * 1_000_000_000,
+            "h" => 3_600 * 1_000_000_000,
+            "d" => 86_400 * 1_000_000_000,
+            "" => {
+                return Err(format!("`{text}` has no unit; write for example {text}s or {text}ms"));
+            }
+            _ => return Err(help()),
+        };
+        let part = decimal(number, unit_ns).ok_or_else(help)?;
+        total_ns = total_ns.checked_add(part).ok_or_else(help)?;
+        rest = tail;
+    }
+    let seconds = u64::try_from(total_ns / 1_000_000_000).map_err(|_| help())?;
+    let nanoseconds = u32::try_from(total_ns % 1_000_000_000).map_err(|_| help())?;
+    Ok(Duration::new(seconds, nanoseconds))
+}
+
+/// `number` (digits with at most one point) times `scale`, without floats.
+fn decimal(number: &str, scale: u128) -> Option<u128> {
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    if (whole.is_empty() && fraction.is_empty()) || fraction.len() > 18 || whole.len() > 18 {
+        return None;
+    }
+    let parse = |digits: &str| match digits {
+        "" => Some(0),
+        digits => digits.parse::<u128>().ok(),
+    };
+    let whole = parse(whole)?.checked_mul(scale)?;
+    let divisor = 10_u128.pow(u32::try_from(fraction.len()).ok()?);
+    Some(whole + parse(fraction)?.checked_mul(scale)? / divisor)
+}
+
+/// Reads a whole number with an optional `k` or `m`: `500`, `10k`, `1.5m`.
+///
+/// # Errors
+///
+/// Says what was expected, with an example.
+pub fn count(text: &str) -> Result<u64, String> {
+    let help = || format!("`{text}` is not a number above zero; write for example 500, 10k or 1m");
+    let (number, scale) = match text.trim().as_bytes().last() {
+        Some(b'k' | b'K') => (&text.trim()[..text.trim().len() - 1], 1_000),
+        Some(b'm' | b'M') => (&text.trim()[..text.trim().len() - 1], 1_000_000),
+        _ => (text.trim(), 1),
+    };
+    let value = decimal(number, scale).and_then(|value| u64::try_from(value).ok());
+    value.filter(|&value| value > 0).ok_or_else(help)
+}
+
+/// Reads a rate: `5000/s`, `6k/m`, `100/500ms`; a plain number is per second.
+///
+/// # Errors
+///
+/// Says what was expected, with an example.
+pub fn rate(text: &str) -> Result<Rate, String> {
+    let help = || format!("`{text}` is not a rate; write for example 5000/s or 300/m");
+    let (number, unit) = text.split_once('/').unwrap_or((text, "s"));
+    let unit = match unit {
+        "s" | "m" | "h" => format!("1{unit}"),
+        _ => unit.to_owned(),
+    };
+    let unit = duration(&unit).map_err(|_| help())?;
+    if unit < Duration::from_micros(1) {
+        return Err(help());
+    }
+    Ok(Rate { count: count(number).map_err(|_| help())?, unit })
+}
+
+/// Reads a seed: a decimal number or `0x` and hexadecimal digits.
+///
+/// # Errors
+///
+/// Says what was expected, with an example.
+pub fn seed(text: &str) -> Result<u64, String> {
+    let parsed = match text.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16),
+        None => text.parse(),
+    };
+    parsed.map_err(|_| format!("`{text}` is not a seed; write for example 42 or 0x2a (64 bits)"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_read_as_go_writes_them_and_a_bare_number_is_refused() {
+        assert_eq!(duration("1m30s"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("1.5h"), Ok(Duration::from_secs(5_400)));
+        assert_eq!(duration("250us"), Ok(Duration::from_micros(250)));
+        assert_eq!(duration("1d"), Ok(Duration::from_secs(86_400)));
+        assert!(duration("30").is_err_and(|message| message.contains("30s or 30ms")));
+        for wrong in ["", "s", "1x", "1.2.3s", "-1s", "{\"a\":1}", "99999999999999999999h"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn counts_take_k_and_m_and_refuse_zero() {
+        assert_eq!(count("10k"), Ok(10_000));
+        assert_eq!(count("1.5m"), Ok(1_500_000));
+        for wrong in ["0", "", "k", "ten", "-5", "1g"] {
+            assert!(count(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn rates_are_for_the_whole_run_and_per_second_unless_said() {
+        let second = Duration::from_secs(1);
+        assert_eq!(rate("5000/s"), Ok(Rate { count: 5_000, unit: second }));
+        assert_eq!(rate("5k"), Ok(Rate { count: 5_000, unit: second }));
+        assert_eq!(rate("300/m"), Ok(Rate { count: 300, unit: second * 60 }));
+        assert_eq!(rate("1/500ms"), Ok(Rate { count: 1, unit: second / 2 }));
+        assert!(rate("5/0s").is_err() && rate("0/s").is_err() && rate("fast").is_err());
+    }
+
+    #[test]
+    fn seeds_are_decimal_or_hexadecimal() {
+        assert_eq!(seed("42"), Ok(42));
+        assert_eq!(seed("0x2a"), Ok(42));
+        assert!(seed("a seed").is_err());
+    }
+}
