@@ -1,7 +1,8 @@
 //! What a declared bot costs over one written by hand.
-//! `cargo bench --bench declared_step`. The limit is 250 ns more for a session of one request than the single-request
-//! bot; the other lines say what each feature of a step costs. Allocations are not counted here: see
-//! `tests/declared_bots.rs`.
+//!
+//! `cargo bench --bench declared_step`. The limit is 250 ns more for a session of one request than
+//! the single-request bot; the other lines say what each feature of a step costs. Allocations are
+//! not counted here: see `tests/declared_bots.rs`.
 
 use std::path::Path;
 use std::rc::Rc;
@@ -15,7 +16,8 @@ use tallyho_replay::{
     RunFacts, Scratch, Session, Start, Who,
 };
 
-const BODY: &[u8] = br#"{"id":12345,"name":"ada","items":[1,2,3],"more":{"a":"b","c":[true,false]}}"#;
+const BODY: &[u8] =
+    br#"{"id":12345,"name":"ada","items":[1,2,3],"more":{"a":"b","c":[true,false]}}"#;
 
 /// Scenario by name.
 const DECLARED: &[(&str, &str)] = &[
@@ -29,17 +31,21 @@ const DECLARED: &[(&str, &str)] = &[
     ),
     (
         "json body with a draw",
-        r#"{"steps": [{"post": "/items", "json": {"level": "${draw.level.between(1, 9)}", "bot": "${bot}"}}]}"#,
+        r#"{"steps": [{"post": "/items", "json": {"level": "${draw.level.between(1, 9)}", "bot":
+            "${bot}"}}]}"#,
     ),
     (
         "two captures",
-        r#"{"keep": ["id", "name"], "steps": [{"get": "/items", "capture": {"id": "/id", "name": "/name"}}]}"#,
+        r#"{"keep": ["id", "name"], "steps": [{"get": "/items", "capture": {"id": "/id", "name":
+            "/name"}}]}"#,
     ),
     (
         "choice of four",
         r#"{"session": {"actions": 1}, "actions": [
-            {"name": "a", "weight": 1, "steps": [{"get": "/a"}]}, {"name": "b", "weight": 2, "steps": [{"get": "/b"}]},
-            {"name": "c", "weight": 3, "when": "bot < 5", "steps": [{"get": "/c"}]}, {"name": "d", "weight": 4, "steps": [{"get": "/d"}]}]}"#,
+            {"name": "a", "weight": 1, "steps": [{"get": "/a"}]}, {"name": "b", "weight": 2,
+                "steps": [{"get": "/b"}]},
+            {"name": "c", "weight": 3, "when": "bot < 5", "steps": [{"get": "/c"}]}, {"name":
+                "d", "weight": 4, "steps": [{"get": "/d"}]}]}"#,
     ),
 ];
 
@@ -95,10 +101,8 @@ fn session(session: &mut Session, parts: &mut Option<ResponseParts>) {
 }
 
 fn measure(criterion: &mut Criterion) {
-    let run = Rc::new(RunFacts {
-        target: Some("http://127.0.0.1:8080".into()),
-        ..RunFacts::default()
-    });
+    let run =
+        Rc::new(RunFacts { target: Some("http://127.0.0.1:8080".into()), ..RunFacts::default() });
     let url = r#"{"url": "http://127.0.0.1:8080/items?x=1"}"#;
     let by_hand = BotType::from_json::<SingleRequest>(url).expect("a configuration");
     let by_hand = [

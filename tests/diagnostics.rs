@@ -1,6 +1,7 @@
 //! What users see when a scenario is wrong, word by word.
-//! Each `tests/golden/diagnostics/NAME.json` is checked, and what is found compared with `NAME.txt`;
-//! `UPDATE_GOLDEN=1` rewrites them.
+//!
+//! Each `tests/golden/diagnostics/NAME.json` is checked, and what is found compared with
+//! `NAME.txt`; `UPDATE_GOLDEN=1` rewrites them.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,6 @@
-//! Record and replay is an identity for every scenario, not only for those that somebody thought of.
+//! Record and replay is an identity for every scenario, not only for those that somebody thought
+//! of.
+//!
 //! Scenarios, answers and faults are generated from a seed; on failure, rerun with SEED=n.
 
 mod drive;
@@ -40,20 +42,23 @@ impl Writer {
         let mut text = String::from(
             r#"{"metrics": {"c": "counter", "r": "rate", "g": "gauge", "t": "trend"},
             "data": {"players": {"file": "players.csv", "deal": "perSession", "secret": ["phone"]}},
-            "variables": {"v0": 1, "v1": "a b/\"ü", "v2": null, "v3": [1, {"k": "x"}, 2.5], "v4": {"k": 7}},
+            "variables": {"v0": 1, "v1": "a b/\"ü", "v2": null, "v3": [1, {"k": "x"}, 2.5], "v4":
+                {"k": 7}},
             "keep": ["v0", "v2"], "#,
         );
         self.has_login = self.random.below(2) == 0;
         if self.has_login {
             let refresh = if self.random.below(2) == 0 {
-                r#""refresh": [{"post": "/refresh", "json": {"t": "${token}"}, "capture": {"token": "/token"}}],"#
+                r#""refresh": [{"post": "/refresh", "json": {"t": "${token}"}, "capture":
+                    {"token": "/token"}}],"#
             } else {
                 ""
             };
             let keep = self.random.below(2) == 0;
             write!(
                 text,
-                r#""auth": {{"login": [{{"post": "/login", "capture": {{"token": "/token"}}, "retry": {{"tries": 2}}}}], {refresh}
+                r#""auth": {{"login": [{{"post": "/login", "capture": {{"token": "/token"}},
+                    "retry": {{"tries": 2}}}}], {refresh}
                 "expiresIn": "draw.life.between(1, 120)", "margin": "5s", "keep": {keep},
                 "headers": {{"Authorization": "Bearer ${{token}}"}}}}, "#
             )
@@ -86,7 +91,11 @@ impl Writer {
             4 => format!(r#"{{"set": {{"{}": "${{{}}}"}}}}"#, self.variable(), self.expression(2)),
             5 => r#"{"think": "10ms..2s"}"#.into(),
             6 => format!(r#"{{"log": "${{text({})}}"}}"#, self.expression(1)),
-            7 => format!(r#"{{"add": {{"{}": "{}"}}}}"#, self.random.pick(&["c", "r", "g", "t"]), self.expression(1)),
+            7 => format!(
+                r#"{{"add": {{"{}": "{}"}}}}"#,
+                self.random.pick(&["c", "r", "g", "t"]),
+                self.expression(1)
+            ),
             8 => format!(r#"{{"check": {{"k": "{} || v0 == 1"}}}}"#, self.expression(1)),
             9 => format!(
                 r#"{{"if": "{} || v0 > 3", "then": [{}], "else": [{}]}}"#,
@@ -127,7 +136,8 @@ impl Writer {
                 let first = r#"{"think": "1ms"}"#;
                 let steps = if steps.is_empty() { first.into() } else { steps };
                 format!(
-                    r#"{{"name": "a{index}", "weight": "{weight} + 0 * length(text(v0))", {when}"steps": [{steps}{end}]}}"#
+                    r#"{{"name": "a{index}", "weight": "{weight} + 0 * length(text(v0))",
+                        {when}"steps": [{steps}{end}]}}"#
                 )
             })
             .collect();
@@ -139,11 +149,14 @@ impl Writer {
             0 => r#"{"get": "/fixed""#.into(),
             1 => format!(r#"{{"get": "/x/${{default({}, 'none')}}""#, self.expression(2)),
             2 => format!(
-                r#"{{"post": "/y", "json": {{"a": "${{{} | optional}}", "b": [1, "${{{} | optional}}"], "c": "<${{uuid}}>"}}"#,
+                r#"{{"post": "/y", "json": {{"a": "${{{} | optional}}", "b": [1,
+                    "${{{} | optional}}"], "c": "<${{uuid}}>"}}"#,
                 self.expression(2),
                 "v0"
             ),
-            _ => r#"{"put": "/z", "form": {"n": "${data.players.nickname}", "p": "${data.players.phone}"}"#.into(),
+            _ => r#"{"put": "/z", "form": {"n": "${data.players.nickname}", "p":
+                "${data.players.phone}"}"#
+                .into(),
         };
         let name = self.random.below(20);
         let _ = write!(text, r#", "name": "r{name}""#);
@@ -159,15 +172,21 @@ impl Writer {
         }
         if self.random.below(2) == 0 {
             let check = self.random.pick(&[
-                "status == 200", "time < 50ms", "json('/a') == 5", "body contains 'x'",
-                "body matches '[0-9]+'", "header('etag') == null", "length(json('/b')) > 0",
+                "status == 200",
+                "time < 50ms",
+                "json('/a') == 5",
+                "body contains 'x'",
+                "body matches '[0-9]+'",
+                "header('etag') == null",
+                "length(json('/b')) > 0",
             ]);
             let _ = write!(text, r#", "check": {{"k": "{check}"}}"#);
         }
         match self.random.below(5) {
             0 => text.push_str(r#", "retry": {"tries": 3, "wait": "1ms..9ms", "multiplier": 2}"#),
             1 => text.push_str(
-                r#", "poll": {"until": "status == 200 && json('/a') != 5", "every": "1s..2s", "within": "4s"}"#,
+                r#", "poll": {"until": "status == 200 && json('/a') != 5", "every": "1s..2s",
+                    "within": "4s"}"#,
             ),
             2 => text.push_str(r#", "onFailure": "continue""#),
             3 if self.has_login => text.push_str(r#", "auth": false"#),
@@ -191,17 +210,29 @@ impl Writer {
                 self.labels += 1;
                 let label = self.labels;
                 let sampler = self.random.pick(&[
-                    "between(-3, 9)", "chance(1, 3)", "pick(1, 'b', v3)", "element(v3)",
+                    "between(-3, 9)",
+                    "chance(1, 3)",
+                    "pick(1, 'b', v3)",
+                    "element(v3)",
                 ]);
                 format!("draw.d{label}.{sampler}")
             }
             4 => format!("({} + {})", self.expression(depth - 1), self.expression(depth - 1)),
             5 => {
                 let operator = self.random.pick(&["-", "*", "/", "%", "==", "<", ">=", "&&", "||"]);
-                format!("({} {operator} {})", self.expression(depth - 1), self.expression(depth - 1))
+                format!(
+                    "({} {operator} {})",
+                    self.expression(depth - 1),
+                    self.expression(depth - 1)
+                )
             }
             6 => format!("default({}, {})", self.expression(depth - 1), self.variable()),
-            7 => format!("({} ? {} : {})", self.variable(), self.expression(depth - 1), self.variable()),
+            7 => format!(
+                "({} ? {} : {})",
+                self.variable(),
+                self.expression(depth - 1),
+                self.variable()
+            ),
             8 => format!("length({})", self.variable()),
             _ => format!("({} | pad 4)", self.variable()),
         }
@@ -210,7 +241,8 @@ impl Writer {
 
 fn answer(random: &mut Random) -> Reply {
     let body = |random: &mut Random| {
-        let a = random.pick(&["5", "\"x\"", "null", "7.25", "[1,2]", "18446744073709551615", "true"]);
+        let a =
+            random.pick(&["5", "\"x\"", "null", "7.25", "[1,2]", "18446744073709551615", "true"]);
         let b = random.pick(&["[]", "[\"é\\n\"]", "{\"0\":1}", "[1,2,3]"]);
         let serial = random.below(1000);
         format!(r#"{{"a":{a},"b":{b},"token":"very-secret-{serial}"}}"#)

@@ -1,4 +1,5 @@
-//! The editors' schema is current, accepts what the checker accepts, and every key of the format is explained.
+//! The editors' schema is current, accepts what the checker accepts, and every key of the format is
+//! explained.
 
 use std::path::Path;
 

@@ -1,6 +1,7 @@
 //! A declared bot out of its part of the file.
-//! Reads in the order of a session, since that is the order in which variables get their values: `variables`, what the
-//! login sets, `steps`, then `actions` as a loop.
+//!
+//! Reads in the order of a session, since that is the order in which variables get their values:
+//! `variables`, what the login sets, `steps`, then `actions` as a loop.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -51,7 +52,8 @@ pub(super) struct BotReader<'a> {
     pub(super) steps_count: usize,
 }
 
-/// Steps of one bot, blocks counted at every use: more is a mistake, such as blocks that run each other twice.
+/// Steps of one bot, blocks counted at every use: more is a mistake, such as blocks that run each
+/// other twice.
 pub(super) const STEPS_MAX: usize = 20_000;
 
 /// Everything a reader borrows apart from the shared parts.
@@ -125,7 +127,8 @@ impl<'a> BotReader<'a> {
             definition.keep.dedup();
         }
         definition.data = self.data();
-        // The variables and the login of the file belong to its bots; set-up may leave most of them unused.
+        // The variables and the login of the file belong to its bots; set-up may leave most of them
+        // unused.
         let before = self.texts.found.len();
         let outside = Outside { carried: &carried, wanted: &wanted };
         names::check(&self.texts.events, &outside, self.texts.found);
@@ -184,7 +187,8 @@ impl<'a> BotReader<'a> {
         assignments
     }
 
-    /// Notes that a variable is set here, and refuses names that cannot be written in an expression.
+    /// Notes that a variable is set here, and refuses names that cannot be written in an
+    /// expression.
     pub(super) fn set(&mut self, name: &str, range: Range<usize>) {
         let is_word = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
             && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
@@ -206,7 +210,8 @@ impl<'a> BotReader<'a> {
     }
 
     fn auth(&mut self, node: &Node) -> Auth {
-        // Both may run before any request: what they set is known everywhere, and they may use each other's.
+        // Both may run before any request: what they set is known everywhere, and they may use each
+        // other's.
         self.texts.events.push(Event::LoopBegins);
         let login = self.steps(node.get("login"));
         let refresh = self.steps(node.get("refresh"));

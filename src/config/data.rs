@@ -1,5 +1,7 @@
 //! Data files: CSV with a header line, or a JSON list.
-//! Read once, before the run, into one table that all workers share. What is wrong with a file is shown in that file.
+//!
+//! Read once, before the run, into one table that all workers share. What is wrong with a file is
+//! shown in that file.
 
 use std::path::Path;
 

@@ -1,6 +1,8 @@
 //! What is wrong with a scenario, shown with its line and a caret.
-//! A diagnostic is data until it is rendered, so that all of them can be collected, sorted and compared in tests.
-//! The only file that knows `annotate-snippets`, whose interface still changes between versions.
+//!
+//! A diagnostic is data until it is rendered, so that all of them can be collected, sorted and
+//! compared in tests. The only file that knows `annotate-snippets`, whose interface still changes
+//! between versions.
 
 use std::ops::Range;
 
@@ -191,7 +193,8 @@ fn visible(text: &str, range: Range<usize>) -> Range<usize> {
     while !text.is_char_boundary(end) {
         end += 1;
     }
-    // An object or list is pointed at by its first line: a caret under thirty lines says less than one under the first.
+    // An object or list is pointed at by its first line: a caret under thirty lines says less than
+    // one under the first.
     let line = text[start..end].find('\n').map_or(end, |offset| start + offset);
     start..line.max(start)
 }

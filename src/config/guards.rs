@@ -1,7 +1,9 @@
 //! Finds actions that can never be chosen, and sessions that come to a point where none can.
-//! Works on what is certain and nothing else: a variable counts only if all that is ever put into it are constants.
-//! Then its values are few, guards can be evaluated for each of them, and a search through the states that the
-//! certain actions lead to finds the dead ends. What depends on a response is never reported.
+//!
+//! Works on what is certain and nothing else: a variable counts only if all that is ever put into
+//! it are constants. Then its values are few, guards can be evaluated for each of them, and a
+//! search through the states that the certain actions lead to finds the dead ends. What depends on
+//! a response is never reported.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
@@ -69,7 +71,8 @@ fn never(action: &str, range: Range<usize>) -> Diagnostic {
         .help("change the guard, or remove the action")
 }
 
-/// Whether the parts of `a && b && ...` exclude each other: bounds on one value that leave nothing between them.
+/// Whether the parts of `a && b && ...` exclude each other: bounds on one value that leave nothing
+/// between them.
 fn contradicts_itself(guard: &Expression) -> bool {
     use tallyho_replay::flow::{Binary, Unary};
     let mut parts = Vec::new();

@@ -1,7 +1,8 @@
 //! A scenario file as a tree in which everything knows where it stood.
-//! JSON with comments and trailing commas, and nothing else of JSON5: one way to write a thing. Members keep their
-//! order and their duplicates, which the checks report.
-//! The only file that knows `jsonc-parser`.
+//!
+//! JSON with comments and trailing commas, and nothing else of JSON5: one way to write a thing.
+//! Members keep their order and their duplicates, which the checks report. The only file that knows
+//! `jsonc-parser`.
 
 use std::ops::Range;
 

@@ -1,11 +1,13 @@
 //! Scenario files: from text to a checked plan, or to everything that is wrong with it.
 //!
-//! In three passes, each of which reports all it finds and lets the next one go on: the JSON itself (`json.rs`), the
-//! shape of every object (`shape.rs`, driven by the tables in `format.rs`), and what it means (`profile.rs` for the
-//! load, `bot.rs` and its neighbours for the bots). The result is a [`Plan`]: the load for the engine, and for each
-//! declared bot the definition that `tallyho_replay::flow` compiles.
+//! In three passes, each of which reports all it finds and lets the next one go on: the JSON itself
+//! (`json.rs`), the shape of every object (`shape.rs`, driven by the tables in `format.rs`), and
+//! what it means (`profile.rs` for the load, `bot.rs` and its neighbours for the bots). The result
+//! is a [`Plan`]: the load for the engine, and for each declared bot the definition that
+//! `tallyho_replay::flow` compiles.
 //!
-//! Knows nothing of sockets, threads and reports. It reads the scenario and its data files, and nothing else.
+//! Knows nothing of sockets, threads and reports. It reads the scenario and its data files, and
+//! nothing else.
 
 mod bot;
 mod data;

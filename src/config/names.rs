@@ -1,7 +1,8 @@
 //! Which variables a bot may use where.
-//! The reader notes, in the order of a session, where a variable is set and where it is used. From that alone follow
-//! the three mistakes there are: a name that nobody sets, one that is used before it can have been set, and one that
-//! is set and never used.
+//!
+//! The reader notes, in the order of a session, where a variable is set and where it is used. From
+//! that alone follow the three mistakes there are: a name that nobody sets, one that is used before
+//! it can have been set, and one that is set and never used.
 
 use std::collections::BTreeSet;
 use std::ops::Range;

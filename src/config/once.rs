@@ -1,6 +1,8 @@
 //! One session as people read it: `tallyho run FILE --once`.
-//! Pure: it is told what happened, in order, and gives lines of text. Requests hold placeholders where secrets are;
-//! responses are masked with the bot's vault, so they are printed after the bot has read them.
+//!
+//! Pure: it is told what happened, in order, and gives lines of text. Requests hold placeholders
+//! where secrets are; responses are masked with the bot's vault, so they are printed after the bot
+//! has read them.
 
 use std::fmt::Write;
 use std::time::Duration;

@@ -1,6 +1,8 @@
 //! `env.NAME`: where its value comes from.
-//! In this order: `-e` on the command line, the process's environment, `env` of a scenario, `env` of the file. Values
-//! are put into the definition, so that a trace holds what the bots saw; secret ones stay references.
+//!
+//! In this order: `-e` on the command line, the process's environment, `env` of a scenario, `env`
+//! of the file. Values are put into the definition, so that a trace holds what the bots saw; secret
+//! ones stay references.
 
 use std::collections::BTreeMap;
 

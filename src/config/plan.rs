@@ -41,7 +41,8 @@ pub struct Plan {
     pub certificates: Certificates,
     /// Bots of one task, for numbering; none: the sum of what the loads need at most.
     pub bots_per_task: Option<u64>,
-    /// Secrets among the parameters: name and value, for the vault. A definition refers to them by name.
+    /// Secrets among the parameters: name and value, for the vault. A definition refers to them by
+    /// name.
     pub secrets: Vec<(String, String)>,
 }
 

@@ -1,4 +1,6 @@
-//! The load: k6's keys, at the top of the file or one scenario each, and what the command line says instead.
+//! The load: k6's keys, at the top of the file or one scenario each, and what the command line says
+//! instead.
+//!
 //! Only what the keys mean is decided here; when each session is due is `engine/schedule.rs`.
 
 use std::ops::Range;
@@ -9,7 +11,8 @@ use super::duration::{parse_duration, parse_load_duration, parse_rate};
 use super::json::Node;
 use super::plan::{OnNoFreeBot, Profile, Stage, Supply};
 
-/// What the command line says about the load. Any of them replaces all the load of the file, as in k6.
+/// What the command line says about the load. Any of them replaces all the load of the file, as in
+/// k6.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Overrides {
     /// `--vus` or `--bots`.
@@ -68,7 +71,8 @@ const BOTS_MAX: u64 = 10_000_000;
 /// Stages of one load.
 const STAGES_MAX: usize = 10_000;
 
-/// Bots that are there from the beginning where nothing else is said: one worker's handful, more come as needed.
+/// Bots that are there from the beginning where nothing else is said: one worker's handful, more
+/// come as needed.
 fn prepared_default(bots_max: u64) -> u64 {
     bots_max.min(100)
 }
@@ -136,8 +140,8 @@ impl ProfileReader<'_> {
         if !super::format::EXECUTORS.contains(&executor.as_str()) {
             return self.fallback();
         }
-        // A file without `executor` may say `vus` beside `stages`, as k6's options do: bots at the start.
-        // Two shortcuts at once were reported.
+        // A file without `executor` may say `vus` beside `stages`, as k6's options do: bots at the
+        // start. Two shortcuts at once were reported.
         let lenient = self.node.get("executor").is_none();
         let also: &[&str] = &["vus", "iterations", "duration", "stages"];
         self.of_executor(&executor, if lenient { also } else { &[] })
@@ -168,7 +172,8 @@ impl ProfileReader<'_> {
         );
     }
 
-    /// `iterations`, or `vus` alone, or nothing. A `duration` beside `iterations` limits it, as in k6.
+    /// `iterations`, or `vus` alone, or nothing. A `duration` beside `iterations` limits it, as in
+    /// k6.
     fn iterations_shortcut(&mut self) -> Profile {
         let vus = self.integer("vus").unwrap_or(1);
         let iterations = self.integer("iterations").unwrap_or(vus);

@@ -44,9 +44,12 @@ pub(super) fn plan(
     let data = data_sources::read(root, folder, findings);
     let shown = findings.sources[0].path.clone();
     let found = &mut findings.diagnostics;
-    let mut reader = PlanReader { shown: &shown, text, root, options, parameters, data, found };
-    let mut plan = reader.plan(registered);
-    reader.bots(registered, &mut plan);
+    let run = BTreeSet::new();
+    let shown = shown.as_str();
+    let mut reader =
+        PlanReader { shown, text, root, registered, options, parameters, data, run, found };
+    let mut plan = reader.plan();
+    reader.bots(&mut plan);
     plan
 }
 
@@ -55,9 +58,13 @@ struct PlanReader<'a> {
     shown: &'a str,
     text: &'a str,
     root: &'a Node,
+    /// The bot written in Rust that runs instead of declared ones.
+    registered: Option<&'a str>,
     options: &'a Options,
     parameters: Parameters,
     data: Vec<DataSource>,
+    /// Bots that some load runs.
+    run: BTreeSet<String>,
     found: &'a mut Vec<Diagnostic>,
 }
 
@@ -71,7 +78,7 @@ fn plain_members(node: Option<&Node>) -> Vec<(String, String)> {
 
 impl<'a> PlanReader<'a> {
     /// Everything but the bots and the loads.
-    fn plan(&mut self, registered: Option<&str>) -> Plan {
+    fn plan(&mut self) -> Plan {
         let root = self.root;
         let target = self.target();
         let timeout = |reader: &mut Self, key: &str| {
@@ -89,7 +96,7 @@ impl<'a> PlanReader<'a> {
             Some("true") => Certificates::Ignored,
             _ => Certificates::Checked,
         };
-        if registered.is_none() && root.get("config").is_some() {
+        if self.registered.is_none() && root.get("config").is_some() {
             let range = root.member("config").map_or(0..0, |member| member.key_range.clone());
             let title = "`config` does nothing";
             let wrong = Diagnostic::error(range, title).label("only bots written in Rust have one");
@@ -242,7 +249,7 @@ impl<'a> PlanReader<'a> {
     }
 
     /// The loads and the bots they run.
-    fn bots(&mut self, registered: Option<&str>, plan: &mut Plan) {
+    fn bots(&mut self, plan: &mut Plan) {
         let columns: BTreeMap<String, Vec<String>> = self
             .data
             .iter()
@@ -278,7 +285,7 @@ impl<'a> PlanReader<'a> {
         if self.root.get("teardown").is_some() {
             plan.teardown = Some(bots.part(Part::Teardown, &self.parameters, self.found));
         }
-        self.loads(registered, &mut bots, plan);
+        self.loads(&mut bots, plan);
         for member in self.root.get("blocks").map_or(&[][..], Node::members) {
             if !used_blocks.contains(&member.key) {
                 let title = format!("the block `{}` is never run", member.key);
@@ -288,27 +295,26 @@ impl<'a> PlanReader<'a> {
         }
     }
 
-    fn loads(&mut self, registered: Option<&str>, bots: &mut Bots<'_>, plan: &mut Plan) {
+    fn loads(&mut self, bots: &mut Bots<'_>, plan: &mut Plan) {
         let root = self.root;
         let scenarios = root.get("scenarios").map_or(&[][..], Node::members);
         let overriding = self.options.load.profile();
-        let mut run: BTreeSet<String> = BTreeSet::new();
         if scenarios.is_empty() || overriding.is_some() {
             let mut reader = ProfileReader { node: root, found: self.found };
             let own = if scenarios.is_empty() { Some(reader.top()) } else { None };
             let profile = overriding.or(own).expect("one of the two is there");
             let exec = self.only_bot(scenarios);
-            run.insert(exec.clone());
+            self.run.insert(exec.clone());
             let parameters = self.parameters.clone();
-            let bot = self.bot(&exec, registered, &parameters, bots, plan);
+            let bot = self.bot(&exec, &parameters, bots, plan);
             plan.loads.push(self.load(DEFAULT_BOT, root, profile, bot));
         } else {
             for member in scenarios {
-                self.scenario(member, registered, bots, plan, &mut run);
+                self.scenario(member, bots, plan);
             }
         }
         for member in root.get("bots").map_or(&[][..], Node::members) {
-            if !run.contains(&member.key) {
+            if !self.run.contains(&member.key) {
                 let title = format!("the bot `{}` is never run", member.key);
                 let unused = Diagnostic::warning(member.key_range.clone(), title);
                 self.found.push(unused.help(format!(
@@ -334,14 +340,7 @@ impl<'a> PlanReader<'a> {
         }
     }
 
-    fn scenario(
-        &mut self,
-        member: &Member,
-        registered: Option<&str>,
-        bots: &mut Bots<'_>,
-        plan: &mut Plan,
-        run: &mut BTreeSet<String>,
-    ) {
+    fn scenario(&mut self, member: &Member, bots: &mut Bots<'_>, plan: &mut Plan) {
         let node = &member.value;
         let word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
         if member.key.is_empty() || !member.key.chars().all(word) {
@@ -354,10 +353,10 @@ impl<'a> PlanReader<'a> {
             Some(exec) => exec.to_owned(),
             None => self.only_bot(&[]),
         };
-        run.insert(exec.clone());
+        self.run.insert(exec.clone());
         let env = plain_members(node.get("env"));
         let parameters = self.parameters.with_defaults(env);
-        let bot = self.bot(&exec, registered, &parameters, bots, plan);
+        let bot = self.bot(&exec, &parameters, bots, plan);
         plan.loads.push(self.load(&member.key, node, profile, bot));
     }
 
@@ -377,12 +376,11 @@ impl<'a> PlanReader<'a> {
     fn bot(
         &mut self,
         exec: &str,
-        registered: Option<&str>,
         parameters: &Parameters,
         bots: &mut Bots<'_>,
         plan: &mut Plan,
     ) -> usize {
-        let kind = match self.find(exec, registered) {
+        let kind = match self.find(exec) {
             Found::Declared(node) => {
                 BotKind::Declared(Box::new(bots.read(exec, node, parameters, self.found)))
             }
@@ -400,14 +398,14 @@ impl<'a> PlanReader<'a> {
         plan.bots.len() - 1
     }
 
-    fn find(&mut self, exec: &str, registered: Option<&str>) -> Found<'a> {
+    fn find(&mut self, exec: &str) -> Found<'a> {
         let root = self.root;
         if let Some(node) = root.get("bots").and_then(|bots| bots.get(exec)) {
             return Found::Declared(node);
         }
         let known = &self.options.registered_bots;
         if exec == DEFAULT_BOT {
-            if let Some(bot) = registered {
+            if let Some(bot) = self.registered {
                 return self.registered(bot);
             }
             if ["steps", "actions"].iter().any(|key| root.get(key).is_some()) {

@@ -1,5 +1,7 @@
 //! The JSON schema of scenario files, for editors, made of the same tables that check them.
-//! Editors complete keys and show their sentences; what is beyond types, such as names, only `check` knows.
+//!
+//! Editors complete keys and show their sentences; what is beyond types, such as names, only
+//! `check` knows.
 
 use serde_json::{Map, Value, json};
 

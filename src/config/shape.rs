@@ -1,7 +1,9 @@
 //! What a scenario may contain, as tables, and the check of a file against them.
-//! One table per kind of object drives four things that would drift apart otherwise: the errors for unknown keys and
-//! wrong types, the JSON schema for editors, the completeness of `docs/scenario.md`, and what the later checks may take
-//! for granted. The tables themselves are in `format.rs`.
+//!
+//! One table per kind of object drives four things that would drift apart otherwise: the errors for
+//! unknown keys and wrong types, the JSON schema for editors, the completeness of
+//! `docs/scenario.md`, and what the later checks may take for granted. The tables themselves are in
+//! `format.rs`.
 
 use std::ops::Range;
 
@@ -175,7 +177,10 @@ pub(super) fn expected(kind: &Kind) -> String {
 }
 
 fn is_exponential(node: &Node) -> bool {
-    matches!(node.members(), [member] if member.key == "exponential" && member.value.text().is_some())
+    match node.members() {
+        [member] => member.key == "exponential" && member.value.text().is_some(),
+        _ => false,
+    }
 }
 
 fn integer(node: &Node, least: i64, found: &mut Vec<Diagnostic>) {

@@ -1,6 +1,7 @@
 //! Templates and expressions of a scenario, with what they name.
-//! Every name is noted with its place while the file is read; `names.rs` decides afterwards which of them exist, so
-//! that a variable may be set anywhere in the file.
+//!
+//! Every name is noted with its place while the file is read; `names.rs` decides afterwards which
+//! of them exist, so that a variable may be set anywhere in the file.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -69,7 +70,8 @@ impl Texts<'_> {
         }
     }
 
-    /// An expression; numbers and truth values are themselves. A text may also be a template with one hole.
+    /// An expression; numbers and truth values are themselves. A text may also be a template with
+    /// one hole.
     pub(super) fn expression(&mut self, node: &Node, sight: Sight) -> Expression {
         let Some(text) = node.scalar() else { return Expression::Null };
         let trimmed = text.trim();
@@ -272,11 +274,12 @@ impl Texts<'_> {
     }
 }
 
-/// Stands for an expression that cannot be read: nothing that follows from its value is reported too.
+/// Stands for an expression that cannot be read: nothing that follows from its value is reported
+/// too.
 const UNREADABLE: Expression = Expression::Fact(Fact::Stopping);
 
-/// Variables that an expression copes without: they stand inside `defined`, `default` or `optional`, or are
-/// compared with null.
+/// Variables that an expression copes without: they stand inside `defined`, `default` or
+/// `optional`, or are compared with null.
 fn lenient_names<'e>(expressions: impl Iterator<Item = &'e Expression>) -> Vec<String> {
     let mut names = Vec::new();
     for expression in expressions {

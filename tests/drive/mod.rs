@@ -17,7 +17,8 @@ use tallyho_replay::{
     RunFacts, Scratch, SecretKey, Session, Start, Who,
 };
 
-/// Between two sessions of a bot, so that sessions without a pause do not fill the memory with records.
+/// Between two sessions of a bot, so that sessions without a pause do not fill the memory with
+/// records.
 const SESSION_GAP_US: u64 = 5_000_000;
 
 /// What a run of a scenario left.

@@ -1,7 +1,9 @@
 //! From a definition to a program.
-//! Steps become flat operations with jumps; a label is a number that `finish` replaces by the operation behind it.
-//! The scenario's reader has checked everything that a user can get wrong, so an error here means a definition that
-//! somebody else wrote: a damaged trace, or one of another version.
+//!
+//! Steps become flat operations with jumps; a label is a number that `finish` replaces by the
+//! operation behind it. The scenario's reader has checked everything that a user can get wrong, so
+//! an error here means a definition that somebody else wrote: a damaged trace, or one of another
+//! version.
 
 mod expressions;
 mod requests;
@@ -46,7 +48,8 @@ impl std::error::Error for CompileError {}
 
 type Compile<T> = Result<T, CompileError>;
 
-/// Nesting that a definition cannot have if it was read from a scenario; beyond it the stack would be used up.
+/// Nesting that a definition cannot have if it was read from a scenario; beyond it the stack would
+/// be used up.
 const DEPTH_MAX: usize = 600;
 
 /// Compiles a definition.
@@ -232,7 +235,8 @@ impl<'d> Compiler<'d> {
         self.op(Op::LoggedIn);
         self.put(refresh);
         if !auth.refresh.is_empty() {
-            // A refresh that fails is no reason to give up: the bot logs in as if it had never been.
+            // A refresh that fails is no reason to give up: the bot logs in as if it had never
+            // been.
             self.leave = login;
             self.place = "refresh".into();
             self.steps(&auth.refresh)?;
@@ -480,7 +484,8 @@ impl<'d> Compiler<'d> {
     }
 }
 
-/// A number in one of a program's lists, which all stay far below 2^32: a definition would need gigabytes.
+/// A number in one of a program's lists, which all stay far below 2^32: a definition would need
+/// gigabytes.
 pub(super) fn id_of(index: usize) -> Id {
     Id::try_from(index).expect("fewer than 2^32 of anything")
 }

@@ -1,7 +1,8 @@
 //! A declared bot as its scenario file says it: checked, names spelt out, nothing compiled.
-//! It is what a trace keeps of a scenario, so it is plain data that serialises, contains everything a session depends
-//! on, and hashes the same on every machine. `compile.rs` makes the program of it that workers run.
-//! Knows nothing of files: `config/` has read them before.
+//!
+//! It is what a trace keeps of a scenario, so it is plain data that serialises, contains everything
+//! a session depends on, and hashes the same on every machine. `compile.rs` makes the program of it
+//! that workers run. Knows nothing of files: `config/` has read them before.
 
 use std::sync::Arc;
 
@@ -36,7 +37,8 @@ pub struct Definition {
     pub keep: Vec<String>,
     /// Millionths by which think times are multiplied.
     pub delay_scale_ppm: u32,
-    /// How long to wait for a whole response where a request says nothing else; none for the engine's default.
+    /// How long to wait for a whole response where a request says nothing else; none for the
+    /// engine's default.
     pub timeout_us: Option<u64>,
 }
 
@@ -60,7 +62,8 @@ pub struct Assignment {
     pub value: JsonTemplate,
 }
 
-/// A JSON value with holes. A text that is one hole and nothing else becomes what the hole gives, with its type.
+/// A JSON value with holes. A text that is one hole and nothing else becomes what the hole gives,
+/// with its type.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum JsonTemplate {
     /// `null`
@@ -93,9 +96,11 @@ pub struct Data {
 /// Who keeps a row for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Deal {
-    /// A bot has the same row in all its sessions. Bots share rows only when there are more bots than rows.
+    /// A bot has the same row in all its sessions. Bots share rows only when there are more bots
+    /// than rows.
     PerBot,
-    /// A bot has another row in each session. Two bots in their n-th session share no row while there are enough.
+    /// A bot has another row in each session. Two bots in their n-th session share no row while
+    /// there are enough.
     PerSession,
 }
 

@@ -1,6 +1,7 @@
 //! Expressions and templates of a running session.
-//! What is simple costs little: a variable in a template is written straight into the buffer, without a value in
-//! between.
+//!
+//! What is simple costs little: a variable in a template is written straight into the buffer,
+//! without a value in between.
 
 use std::rc::Rc;
 

@@ -1,7 +1,8 @@
 //! What stands inside `${...}`, in guards and in checks, as a tree.
-//! Small on purpose: whole numbers, text, truth values and what a response held. There is no floating point,
-//! because a decision must come out the same on every machine.
-//! Knows nothing of source files: `syntax.rs` makes these trees and says where each part stood.
+//!
+//! Small on purpose: whole numbers, text, truth values and what a response held. There is no
+//! floating point, because a decision must come out the same on every machine. Knows nothing of
+//! source files: `syntax.rs` makes these trees and says where each part stood.
 
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +21,8 @@ pub enum Expression {
     Variable(String),
     /// `setup.name`: what set-up handed to all bots.
     Setup(String),
-    /// `env.NAME`: a parameter of the run. The scenario's reader replaces it by its value, unless it is secret.
+    /// `env.NAME`: a parameter of the run. The scenario's reader replaces it by its value, unless
+    /// it is secret.
     Parameter(String),
     /// `data.source` or `data.source.column`: from the row that the bot was dealt.
     Data {
@@ -90,7 +92,8 @@ impl Fact {
 pub enum Read {
     /// `status`; 0 when there was no response.
     Status,
-    /// `time`: whole milliseconds from sending the request to having its response, on the session's clock.
+    /// `time`: whole milliseconds from sending the request to having its response, on the session's
+    /// clock.
     Time,
     /// `header('Name')`.
     Header(String),

@@ -1,6 +1,7 @@
 //! The bot that runs any declared program.
-//! One `async fn` over flat operations. A bot is its variables, a position, and what it knows of its login; everything
-//! else is the program, which all bots of a worker share.
+//!
+//! One `async fn` over flat operations. A bot is its variables, a position, and what it knows of
+//! its login; everything else is the program, which all bots of a worker share.
 
 mod exchange;
 
@@ -147,8 +148,7 @@ impl Bot for Flow {
         if self.program.keep.is_empty() && login == Login::Out {
             return None;
         }
-        let kept =
-            self.program.keep.iter().map(|(_, slot)| self.slots[usize::from(*slot)].clone());
+        let kept = self.program.keep.iter().map(|(_, slot)| self.slots[usize::from(*slot)].clone());
         Some(FlowCarry { kept: kept.collect(), login })
     }
 }
@@ -368,7 +368,8 @@ fn add(ctx: &Context, name: &Name, kind: MetricKind, value: &Value) {
     }
 }
 
-/// Set-up's results by the program's numbering, read once for all sessions that are handed the same bytes.
+/// Set-up's results by the program's numbering, read once for all sessions that are handed the same
+/// bytes.
 fn setup_values(program: &Program, ctx: &Context) -> Option<Rc<[Value]>> {
     if program.setup.is_empty() {
         return None;
@@ -387,7 +388,8 @@ fn setup_values(program: &Program, ctx: &Context) -> Option<Rc<[Value]>> {
     Some(values)
 }
 
-/// What a set-up hands to all bots, as JSON: its kept variables by name, out of what its session left.
+/// What a set-up hands to all bots, as JSON: its kept variables by name, out of what its session
+/// left.
 pub fn setup_results(definition: &Definition, carry: &[u8]) -> Vec<u8> {
     let carry: Option<FlowCarry> = serde_json::from_slice(carry).unwrap_or_default();
     let kept = carry.unwrap_or_default().kept;

@@ -1,6 +1,7 @@
 //! What operators and functions do to values.
-//! Total: what makes no sense gives no value, and never ends a session. Shared by running bots and by the check of
-//! scenarios, so that both agree.
+//!
+//! Total: what makes no sense gives no value, and never ends a session. Shared by running bots and
+//! by the check of scenarios, so that both agree.
 
 use std::cmp::Ordering;
 use std::rc::Rc;
@@ -165,8 +166,8 @@ fn find(list: &Value, field: &Value, wanted: &Value) -> Value {
     items.iter().find(|item| item.field(&field).equals(wanted)).cloned().unwrap_or_default()
 }
 
-/// What an expression gives if it depends only on constants and on the variables that `look_up` knows; none when
-/// that is not certain.
+/// What an expression gives if it depends only on constants and on the variables that `look_up`
+/// knows; none when that is not certain.
 pub fn constant_value(
     expression: &Expression,
     look_up: &dyn Fn(&str) -> Option<Value>,

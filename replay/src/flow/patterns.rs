@@ -1,5 +1,7 @@
 //! Regular expressions with bounds.
-//! The crate's matching time is linear in the body; its memory is what a pattern could still blow up.
+//!
+//! The crate's matching time is linear in the body; its memory is what a pattern could still blow
+//! up.
 
 use regex::bytes::{Regex, RegexBuilder};
 

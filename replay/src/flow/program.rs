@@ -1,6 +1,9 @@
-//! A declared bot as workers run it: flat operations, names resolved to numbers, templates cut into pieces.
-//! One program is compiled per worker and shared by all its bots, which hold nothing but their variables. Nothing in
-//! it is searched for, parsed or allocated while a session runs, except what a session itself puts into variables.
+//! A declared bot as workers run it: flat operations, names resolved to numbers, templates cut into
+//! pieces.
+//!
+//! One program is compiled per worker and shared by all its bots, which hold nothing but their
+//! variables. Nothing in it is searched for, parsed or allocated while a session runs, except what
+//! a session itself puts into variables.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -44,7 +47,8 @@ pub struct Program {
     pub(super) limits: LimitsPlan,
     pub(super) delay_scale_ppm: u32,
     pub(super) buffers: RefCell<Buffers>,
-    /// Set-up's results as they were last handed over, read: they are the same for all sessions of a run.
+    /// Set-up's results as they were last handed over, read: they are the same for all sessions of
+    /// a run.
     pub(super) setup_values: RefCell<Option<(u64, Rc<[Value]>)>>,
 }
 
@@ -224,7 +228,8 @@ pub(super) struct RequestPlan {
 pub(super) enum Form {
     /// Something in it depends on the session.
     Changing,
-    /// Nothing does: built at its first sending, when the target is known; from then on sending it is a clone.
+    /// Nothing does: built at its first sending, when the target is known; from then on sending it
+    /// is a clone.
     Fixed(RefCell<Option<Prepared>>),
 }
 
@@ -317,7 +322,8 @@ pub(super) struct LimitsPlan {
     pub(super) duration_us: Option<u64>,
 }
 
-/// Where requests are written before they are copied into the worker's scratch; kept, so that they stop growing.
+/// Where requests are written before they are copied into the worker's scratch; kept, so that they
+/// stop growing.
 #[derive(Default)]
 pub(super) struct Buffers {
     pub(super) url: String,

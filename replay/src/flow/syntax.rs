@@ -1,7 +1,8 @@
 //! Reads expressions and templates, and says where every name in them stood.
-//! A hand-written Pratt parser: the grammar is one table of binding powers, and every error has the byte range
-//! of what is wrong inside the text it was given, which `config/` moves to the place in the file.
-//! Knows nothing of which names exist: it reports them, its caller decides.
+//!
+//! A hand-written Pratt parser: the grammar is one table of binding powers, and every error has the
+//! byte range of what is wrong inside the text it was given, which `config/` moves to the place in
+//! the file. Knows nothing of which names exist: it reports them, its caller decides.
 
 use std::fmt;
 use std::ops::Range;
@@ -111,7 +112,8 @@ pub fn parse_expression(text: &str) -> Result<Parsed<Expression>, SyntaxError> {
     parse_at(text, 0..text.len())
 }
 
-/// Reads the expression in `range` of `text`; ranges in the answer count from the beginning of `text`.
+/// Reads the expression in `range` of `text`; ranges in the answer count from the beginning of
+/// `text`.
 pub(super) fn parse_at(text: &str, range: Range<usize>) -> Result<Parsed<Expression>, SyntaxError> {
     if range.len() > TEXT_BYTES_MAX {
         return Err(SyntaxError { range, problem: Problem::TooLarge });

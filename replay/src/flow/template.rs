@@ -36,7 +36,8 @@ impl Template {
         }
     }
 
-    /// The expression, when the template is one hole and nothing else: such a template has its value's own type.
+    /// The expression, when the template is one hole and nothing else: such a template has its
+    /// value's own type.
     pub fn as_hole(&self) -> Option<&Expression> {
         match self.0.as_slice() {
             [Piece::Hole(expression)] => Some(expression),

@@ -1,6 +1,7 @@
 //! What a variable of a declared bot holds.
-//! Cloning is cheap: text and lists are shared. Numbers with a fraction are passed on and compared, never calculated
-//! with, so that no decision depends on rounding.
+//!
+//! Cloning is cheap: text and lists are shared. Numbers with a fraction are passed on and compared,
+//! never calculated with, so that no decision depends on rounding.
 
 use std::cmp::Ordering;
 use std::fmt::{self, Write};

@@ -18,7 +18,8 @@ impl Compiler<'_> {
         Ok(id_of(self.program.expressions.len() - 1))
     }
 
-    /// An expression with its names resolved. Their depth is bounded by the parser; one from elsewhere by `serde_json`.
+    /// An expression with its names resolved. Their depth is bounded by the parser; one from
+    /// elsewhere by `serde_json`.
     pub(super) fn resolve(&mut self, expression: &Expression) -> Compile<Expr> {
         Ok(match expression {
             Expression::Null => Expr::Constant(Value::Null),

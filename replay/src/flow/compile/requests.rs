@@ -106,7 +106,8 @@ impl Compiler<'_> {
             && let Some(auth) = &self.definition.auth
         {
             for (name, value) in &auth.headers {
-                // What the request itself says wins; over `defaults`, which it holds too, the login does not.
+                // What the request itself says wins; over `defaults`, which it holds too, the login
+                // does not.
                 if !headers.iter().any(|(known, _)| known.eq_ignore_ascii_case(name)) {
                     headers.push((name.clone(), value.clone()));
                 }

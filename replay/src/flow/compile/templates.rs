@@ -1,6 +1,7 @@
 //! Templates cut into pieces.
-//! A JSON body becomes text with holes here, once: nothing of it is a tree when it is sent. Only members that may be
-//! left out need anything at run time, which is their comma.
+//!
+//! A JSON body becomes text with holes here, once: nothing of it is a tree when it is sent. Only
+//! members that may be left out need anything at run time, which is their comma.
 
 use std::rc::Rc;
 
