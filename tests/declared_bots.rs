@@ -535,3 +535,19 @@ fn bots_are_told_apart_by_padding() {
     assert_eq!(ran[0].sent[0].target, "/00042/0/0");
     assert_eq!(ran[1].sent[0].target, "/00042/0/1");
 }
+
+#[test]
+fn the_deepest_scenario_that_is_accepted_survives_the_trace() {
+    let step = |depth: usize| {
+        let open = r#"{"choose": [{"name": "a", "weight": 1, "steps": ["#.repeat(depth);
+        let close = r#"]}], "name": "NAME"}"#.repeat(depth);
+        let body = format!("{}1{}", r#"{"a": ["#.repeat(8), "]}".repeat(8));
+        format!(r#"{{"steps": [{open}{{"post": "/", "json": {body}}}{close}]}}"#)
+    };
+    // Compiled by way of its JSON.
+    let ran = Script::new(&step(11)).session(ok);
+    assert_eq!((ran.sent.len(), ran.actions().len()), (1, 11));
+    let folder = std::path::Path::new("");
+    let deeper = tallyho::config::check_text("x", &step(12), folder, &Options::default());
+    assert!(deeper.is_err());
+}

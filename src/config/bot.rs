@@ -50,6 +50,8 @@ pub(super) struct BotReader<'a> {
     pub(super) has_login: bool,
     /// Steps read so far, blocks counted at every use.
     pub(super) steps_count: usize,
+    /// Lists of steps that are being read, one inside the other.
+    pub(super) nesting: usize,
 }
 
 /// Steps of one bot, blocks counted at every use: more is a mistake, such as blocks that run each
@@ -74,10 +76,11 @@ impl<'a> BotReader<'a> {
             data: borrowed.columns,
             events: Vec::new(),
             sites: BTreeMap::new(),
+            json_depth: 0,
         };
         let used_blocks = borrowed.used_blocks;
-        let (open_blocks, has_login, steps_count) = (Vec::new(), false, 0);
-        BotReader { shared, texts, open_blocks, used_blocks, has_login, steps_count }
+        let (open_blocks, has_login, steps_count, nesting) = (Vec::new(), false, 0, 0);
+        BotReader { shared, texts, open_blocks, used_blocks, has_login, steps_count, nesting }
     }
 
     /// Reads the bot that `node` describes: the file itself, or one of its `bots`.
@@ -319,11 +322,9 @@ impl<'a> BotReader<'a> {
     }
 
     fn not_a_duration(&mut self, node: &Node, problem: String) {
-        let mut wrong = Diagnostic::error(node.range.clone(), "not a duration").label(problem);
-        if let Some(number) = node.text().filter(|text| text.trim().parse::<f64>().is_ok()) {
-            wrong = wrong.help(format!("write \"{number}s\" or \"{number}ms\""));
-        }
-        self.texts.found.push(wrong);
+        self.texts
+            .found
+            .push(Diagnostic::error(node.range.clone(), "not a duration").label(problem));
     }
 }
 

@@ -144,6 +144,7 @@ impl<'a> PlanReader<'a> {
             data: &columns,
             events: Vec::new(),
             sites: BTreeMap::new(),
+            json_depth: 0,
         };
         let template = texts.template(node, Sight::Nothing);
         let mut target = String::new();

@@ -14,6 +14,8 @@ use super::text::Sight;
 
 /// Blocks inside blocks; deeper is a mistake.
 const BLOCK_DEPTH_MAX: usize = 16;
+/// Lists of steps inside each other, for the same reason as `JSON_DEPTH_MAX` in `text.rs`.
+const NESTING_MAX: usize = 12;
 /// Turns of a `while` that says nothing else: a loop that never ends would hold its bot for ever.
 const WHILE_TURNS_DEFAULT: u32 = 1000;
 
@@ -21,6 +23,13 @@ impl BotReader<'_> {
     /// A list of steps.
     pub(super) fn steps(&mut self, node: Option<&Node>) -> Vec<Step> {
         let items = node.map_or(&[][..], Node::items);
+        self.nesting += 1;
+        if self.nesting > NESTING_MAX {
+            let range = node.map_or(0..0, |node| node.range.clone());
+            self.texts.error(range, format!("steps nested more than {NESTING_MAX} deep"));
+            self.nesting -= 1;
+            return Vec::new();
+        }
         let mut steps = Vec::with_capacity(items.len());
         let mut ended: Option<&str> = None;
         for item in items {
@@ -34,6 +43,7 @@ impl BotReader<'_> {
             self.step(item, &mut steps);
             ended = ["end", "fail", "abort"].into_iter().find(|verb| item.get(verb).is_some());
         }
+        self.nesting -= 1;
         steps
     }
 

@@ -39,7 +39,13 @@ pub(super) struct Texts<'a> {
     pub(super) events: Vec<Event>,
     /// Sites of draws, to find two that mean different things.
     pub(super) sites: BTreeMap<String, Expression>,
+    /// Of the JSON that is being read.
+    pub(super) json_depth: usize,
 }
+
+/// Lists and objects inside each other in one value: a definition is kept as JSON, which is read
+/// back only to a depth of 128.
+const JSON_DEPTH_MAX: usize = 16;
 
 impl Texts<'_> {
     pub(super) fn error(&mut self, range: Range<usize>, title: impl Into<String>) {
@@ -98,6 +104,17 @@ impl Texts<'_> {
 
     /// Any JSON, with holes in its texts.
     pub(super) fn json(&mut self, node: &Node) -> JsonTemplate {
+        if self.json_depth > JSON_DEPTH_MAX {
+            self.error(node.range.clone(), format!("nested more than {JSON_DEPTH_MAX} deep"));
+            return JsonTemplate::Null;
+        }
+        self.json_depth += 1;
+        let template = self.json_value(node);
+        self.json_depth -= 1;
+        template
+    }
+
+    fn json_value(&mut self, node: &Node) -> JsonTemplate {
         match &node.value {
             Value::Null => JsonTemplate::Null,
             Value::Bool(b) => JsonTemplate::Bool(*b),

@@ -50,7 +50,7 @@ type Compile<T> = Result<T, CompileError>;
 
 /// Nesting that a definition cannot have if it was read from a scenario; beyond it the stack would
 /// be used up.
-const DEPTH_MAX: usize = 600;
+const DEPTH_MAX: usize = 128;
 
 /// Compiles a definition.
 pub fn compile(definition: &Definition) -> Result<Program, CompileError> {

@@ -4,10 +4,8 @@
 //! floating point, because a decision must come out the same on every machine. Knows nothing of
 //! source files: `syntax.rs` makes these trees and says where each part stood.
 
-use serde::{Deserialize, Serialize};
-
 /// An expression with its names still spelt out.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Expression {
     /// `null`: no value.
     Null,
@@ -59,7 +57,7 @@ pub enum Expression {
 }
 
 /// Facts that a bot knows without asking anybody.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fact {
     /// `bot`: the bot's number, the same in every run.
     Bot,
@@ -88,7 +86,7 @@ impl Fact {
 }
 
 /// What can be read from the latest response.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Read {
     /// `status`; 0 when there was no response.
     Status,
@@ -113,7 +111,7 @@ impl Read {
 }
 
 /// Operators before a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unary {
     /// `!`
     Not,
@@ -122,7 +120,7 @@ pub enum Unary {
 }
 
 /// Operators between two values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Binary {
     /// `||`
     Or,
@@ -155,7 +153,7 @@ pub enum Binary {
 }
 
 /// Functions, all of them without effects.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Function {
     /// Whether there is a value.
     Defined,
@@ -208,7 +206,7 @@ impl Function {
 }
 
 /// What a draw gives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sampler {
     /// `between(from, to)`: a whole number, both ends included.
     Between,

@@ -1,6 +1,6 @@
 //! Bots declared in a scenario file.
 //!
-//! `expression`, `syntax` and `template` are the language inside `${...}`; a [`Definition`] is a
+//! `expression`, `syntax`, `template` and `write` are the language inside `${...}`; a [`Definition`] is a
 //! whole bot as the file says it, checked by the root crate's `config/`, and what a trace keeps;
 //! [`compile`] makes the flat [`Program`] of it that [`Flow`], one bot for all of them, interprets.
 //!
@@ -18,6 +18,7 @@ mod syntax;
 mod template;
 mod token;
 mod value;
+mod write;
 
 pub use compile::{CompileError, compile};
 pub use definition::{

@@ -10,8 +10,10 @@ use std::ops::Range;
 use super::expression::{Binary, Expression, Fact, Function, Read, Sampler, Unary};
 use super::token::{Token, TokenKind, tokens};
 
-/// Nesting that no hand-written expression reaches; beyond it the parser would use up the stack.
-const DEPTH_MAX: usize = 64;
+/// Operators, calls and members in one expression. Whoever needs more needs a variable in between.
+const NODES_MAX: usize = 100;
+/// Nesting: at most three levels for each node, also when it is written out again (`write.rs`).
+const DEPTH_MAX: usize = 3 * NODES_MAX + 8;
 /// An expression longer than this is a mistake, and would be slow to check.
 const TEXT_BYTES_MAX: usize = 64 * 1024;
 
@@ -119,7 +121,7 @@ pub(super) fn parse_at(text: &str, range: Range<usize>) -> Result<Parsed<Express
         return Err(SyntaxError { range, problem: Problem::TooLarge });
     }
     let tokens = tokens(text, range)?;
-    let mut parser = Parser { tokens, position: 0, depth: 0, names: Vec::new() };
+    let mut parser = Parser { tokens, position: 0, depth: 0, nodes: 0, names: Vec::new() };
     let value = parser.filtered()?;
     let next = parser.peek().clone();
     if next.kind != TokenKind::End {
@@ -132,6 +134,7 @@ struct Parser<'a> {
     tokens: Vec<Token<'a>>,
     position: usize,
     depth: usize,
+    nodes: usize,
     names: Vec<(Expression, Range<usize>)>,
 }
 
@@ -196,6 +199,7 @@ impl<'a> Parser<'a> {
         if !self.take(&TokenKind::Symbol("?")) {
             return Ok(condition);
         }
+        self.node()?;
         self.enter()?;
         let yes = self.conditional()?;
         if !self.take(&TokenKind::Symbol(":")) {
@@ -205,6 +209,16 @@ impl<'a> Parser<'a> {
         let no = self.conditional()?;
         self.depth -= 1;
         Ok(Expression::Either(Box::new(condition), Box::new(yes), Box::new(no)))
+    }
+
+    /// Counts one more operator, call or member.
+    fn node(&mut self) -> Parse<()> {
+        self.nodes += 1;
+        if self.nodes > NODES_MAX {
+            let range = self.peek().range.clone();
+            return self.fail(range, Problem::TooLarge);
+        }
+        Ok(())
     }
 
     fn enter(&mut self) -> Parse<()> {
@@ -229,6 +243,7 @@ impl<'a> Parser<'a> {
                 break;
             }
             self.position += 1;
+            self.node()?;
             let right = self.binary(power + 1)?;
             left = Expression::Binary(operator, Box::new(left), Box::new(right));
         }
@@ -243,6 +258,7 @@ impl<'a> Parser<'a> {
             _ => return self.postfix(),
         };
         self.position += 1;
+        self.node()?;
         self.enter()?;
         let value = self.unary()?;
         self.depth -= 1;
@@ -256,11 +272,15 @@ impl<'a> Parser<'a> {
         let mut value = self.primary()?;
         loop {
             if self.take(&TokenKind::Symbol(".")) {
+                self.node()?;
                 let (name, _) = self.word(Problem::Unexpected)?;
                 value = Expression::Field(Box::new(value), name.to_owned());
             } else if self.take(&TokenKind::Symbol("[")) {
+                self.node()?;
+                self.enter()?;
                 let index = self.filtered()?;
                 self.close("]", ']')?;
+                self.depth -= 1;
                 value = Expression::Index(Box::new(value), Box::new(index));
             } else {
                 return Ok(value);
@@ -295,7 +315,9 @@ impl<'a> Parser<'a> {
             TokenKind::Text(text) => Ok(Expression::Text(text)),
             TokenKind::Word(word) => self.name(word, token.range),
             TokenKind::Symbol("(") => {
+                self.enter()?;
                 let value = self.filtered()?;
+                self.depth -= 1;
                 self.close(")", ')')?;
                 Ok(value)
             }
@@ -378,6 +400,7 @@ impl<'a> Parser<'a> {
         if arguments.len() < least || arguments.len() > most {
             return self.fail(word_range, Problem::ArgumentCount(least, most));
         }
+        self.node()?;
         let value = Expression::Draw { site: site.to_owned(), sampler, arguments };
         Ok(self.named(value, range.start..word_range.end))
     }
@@ -452,6 +475,7 @@ impl<'a> Parser<'a> {
             // A filter's first argument stands before the bar; the user counts those behind it.
             return self.fail(range, Problem::ArgumentCount(least, most));
         }
+        self.node()?;
         Ok(Expression::Call(function, arguments))
     }
 }
@@ -459,7 +483,7 @@ impl<'a> Parser<'a> {
 /// A binding power above every operator: reads one operand.
 const POWER_MAX: u8 = 100;
 
-fn operator_of(kind: &TokenKind<'_>) -> Option<(Binary, u8)> {
+pub(super) fn operator_of(kind: &TokenKind<'_>) -> Option<(Binary, u8)> {
     let row = match kind {
         TokenKind::Symbol("||") => (Binary::Or, 1),
         TokenKind::Symbol("&&") => (Binary::And, 2),

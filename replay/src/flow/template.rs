@@ -3,17 +3,15 @@
 
 use std::ops::Range;
 
-use serde::{Deserialize, Serialize};
-
 use super::expression::Expression;
 use super::syntax::{Parsed, Problem, SyntaxError, parse_at};
 
 /// Text with holes.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Template(pub Vec<Piece>);
 
 /// Plain text, or a hole.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Piece {
     /// Text as it stands.
     Text(String),
