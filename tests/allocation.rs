@@ -74,6 +74,7 @@ fn allocations(driver: DriverChoice, url: &str, iterations: u64) -> u64 {
         origins: Vec::new(),
         resolver: background::start(Arc::clone(&control)).expect("a background thread"),
         sources: Vec::new(),
+        watch: None,
         timeout: Duration::from_secs(10),
         drain: Duration::from_secs(5),
     };

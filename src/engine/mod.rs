@@ -21,6 +21,7 @@ mod schedule;
 mod sending;
 mod sys;
 mod timer;
+mod watch;
 mod worker;
 
 use std::net::{IpAddr, SocketAddr};
@@ -36,6 +37,7 @@ pub use machine::{Cores, FileLimit};
 pub(crate) use resolver::Lookup;
 pub use resolver::Resolver;
 pub use schedule::{Profile, Rate};
+pub use watch::{Watch, WatchMaker};
 
 /// Makes the bot's type on the worker's own thread, where it stays.
 pub type BotMaker = Box<dyn Fn() -> Rc<BotType> + Send + Sync>;
@@ -66,6 +68,8 @@ pub struct RunPlan {
     pub sources: Vec<IpAddr>,
     /// A request's time, unless it has its own.
     pub timeout: Duration,
+    /// Who looks at every session, where there are few.
+    pub watch: Option<WatchMaker>,
     /// How long sessions may go on after the end of the profile or a signal.
     pub drain: Duration,
 }

@@ -18,6 +18,7 @@ use super::exchange::{Timing, Wire, exchange};
 use super::pacing::Assignment;
 use super::sending::Sending;
 use super::timer::SlotIndex;
+use super::watch::Watch;
 use super::worker::Worker;
 
 /// What plays a bot's sessions.
@@ -27,6 +28,8 @@ pub(super) struct Player<'a> {
     pub(super) connections: &'a mut Connections,
     /// The latest time that was read; one read of the clock per event serves all who ask.
     pub(super) now: Micros,
+    /// Who looks on, if anybody does.
+    pub(super) watch: &'a mut Option<Box<dyn Watch>>,
 }
 
 impl Player<'_> {
@@ -50,6 +53,9 @@ impl Player<'_> {
         let mut step = Step { due: assignment.due, waited: assignment.waited, is_paused: false };
         let outcome = loop {
             self.note(session);
+            if let Some(watch) = self.watch {
+                watch.commanded(self.now, session, &command);
+            }
             let event = match command {
                 Command::Send => self.send(session, &mut step).await,
                 Command::Sleep(duration) => self.sleep(duration, &mut step).await,
@@ -61,12 +67,21 @@ impl Player<'_> {
             if self.worker.slots.is_interrupted(self.slot) {
                 break None;
             }
+            if let (Some(watch), Event::Failed(failure)) = (&mut *self.watch, &event) {
+                watch.failed(self.now, *failure);
+            }
             let (at_us, stopping) = (self.now, self.is_stopping());
             command = session.step(Input { at_us, stopping, event });
             if let Some(parts) = session.reclaim_response() {
+                if let Some(watch) = self.watch {
+                    watch.responded(self.now, session, &parts);
+                }
                 self.worker.buffers.give_back(parts.bytes);
             }
         };
+        if let Some(watch) = self.watch {
+            watch.ended(session, outcome.as_ref());
+        }
         self.worker.ended(session, self.now - started, outcome.as_ref());
         if !step.is_paused {
             // A session that waits for nothing must not keep its worker from everything else.

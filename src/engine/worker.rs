@@ -257,10 +257,13 @@ impl Worker {
         self.control.bot_started();
         let mut session = Session::new(&self.bot_type, &self.facts, &self.scratch);
         let mut connections = Connections::default();
+        let mut watch = self.plan.watch.as_ref().map(|make| make());
         let (mut sessions, mut now) = (0, self.clock.now());
         while let Some(assignment) = self.pacing.next(&self.slots, slot, sessions, now).await {
             now = if assignment.due > now { self.clock.now() } else { now };
-            let mut player = Player { worker: &self, slot, connections: &mut connections, now };
+            let watch = &mut watch;
+            let connections = &mut connections;
+            let mut player = Player { worker: &self, slot, connections, now, watch };
             let outcome = player.play(&mut session, assignment).await;
             now = player.now;
             sessions += 1;
