@@ -38,7 +38,8 @@ pub struct RunArgs {
     pub target: String,
 
     /// How long sessions start, for example 30s or 1m30s [default: 10s, or until -n is reached]
-    #[arg(short = 'd', long, short_alias = 'z', value_name = "TIME", value_parser = units::duration)]
+    #[arg(short = 'd', long, short_alias = 'z')]
+    #[arg(value_name = "TIME", value_parser = units::duration)]
     pub duration: Option<Duration>,
 
     /// How many bots, each with a connection of its own

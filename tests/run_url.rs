@@ -117,7 +117,7 @@ fn failures_of(
 fn kinds_of_failure_are_told_apart() {
     for driver in DRIVERS {
         failures_of(driver, "malformed response", |stream| {
-            answer_all(stream, b"SSH-2.0-OpenSSH\r\n\r\n")
+            answer_all(stream, b"SSH-2.0-OpenSSH\r\n\r\n");
         });
         failures_of(driver, "connection closed early", |mut stream| {
             let _request = read_request(&mut stream);
