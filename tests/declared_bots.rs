@@ -551,3 +551,31 @@ fn the_deepest_scenario_that_is_accepted_survives_the_trace() {
     let deeper = tallyho::config::check_text("x", &step(12), folder, &Options::default());
     assert!(deeper.is_err());
 }
+
+#[test]
+fn secret_columns_are_sent_and_written_down_nowhere() {
+    let script = Script::new(
+        r#"{"data": {"players": {"file": "players.csv", "secret": ["phone"]}},
+            "steps": [{"post": "/", "json": {"phone": "${data.players.phone}"}}]}"#,
+    );
+    // The bot that runs was read from the definition's JSON, as in a replay: it has no phone.
+    let ran = script.session(ok);
+    assert_eq!(ran.sent[0].body, r#"{"phone":""}"#);
+    let live = tallyho_replay::flow::compile(&script.definition).expect("checked");
+    let live = Rc::new(tallyho_replay::BotType::new::<tallyho_replay::flow::Flow>(Rc::new(live)));
+    let from_trace = Rc::clone(&script.bot);
+    let live = Script { bot: live, ..script };
+    let ran = live.session(ok);
+    let replayed =
+        tallyho_replay::replayer::replay(&from_trace, &Rc::new(live.run.clone()), &ran.record);
+    assert!(replayed.is_ok(), "{replayed:?}");
+    assert!(ran.sent[0].body.starts_with(r#"{"phone":"+1555"#), "{}", ran.sent[0].body);
+    let definition = serde_json::to_string(&live.definition).expect("plain data");
+    for text in [definition, ran.sent[0].canonical.clone(), lossy(&ran.record)] {
+        assert!(!text.contains("+1555"), "{text}");
+    }
+}
+
+fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}

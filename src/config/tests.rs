@@ -166,7 +166,7 @@ fn parameters_come_from_the_command_line_the_environment_and_the_file_in_this_or
         panic!("in Rust")
     };
     let json = serde_json::to_string(&definition.steps).expect("plain data");
-    let place = |word: &str| json.find(&format!("\"{word}\"")).expect("there");
+    let place = |word: &str| json.find(&format!("'{word}'")).expect("there");
     assert!(place("given") < place("environment") && place("environment") < place("file"));
 }
 

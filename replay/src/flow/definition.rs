@@ -4,9 +4,11 @@
 //! a session depends on, and hashes the same on every machine. `compile.rs` makes the program of it
 //! that workers run. Knows nothing of files: `config/` has read them before.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeStruct;
+use serde::{Deserialize, Serialize, Serializer};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::expression::Expression;
@@ -80,8 +82,9 @@ pub enum JsonTemplate {
     Object(Vec<(Template, JsonTemplate)>),
 }
 
-/// Rows of a data file, and how they are dealt.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// Rows of a data file, and how they are dealt. Written down, it leaves the cells of secret columns
+/// empty: a session's record holds their placeholders.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Data {
     /// The name that expressions use.
     pub name: String,
@@ -91,6 +94,22 @@ pub struct Data {
     pub secret: Vec<String>,
     /// The rows.
     pub table: Arc<Table>,
+}
+
+impl Serialize for Data {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let table = if self.secret.is_empty() {
+            Cow::Borrowed(&*self.table)
+        } else {
+            Cow::Owned(self.table.without(&self.secret))
+        };
+        let mut data = serializer.serialize_struct("Data", 4)?;
+        data.serialize_field("name", &self.name)?;
+        data.serialize_field("deal", &self.deal)?;
+        data.serialize_field("secret", &self.secret)?;
+        data.serialize_field("table", &*table)?;
+        data.end()
+    }
 }
 
 /// Who keeps a row for how long.
@@ -152,6 +171,21 @@ impl Table {
         self.text.push_str(text);
         self.cells.push((end, kind));
         true
+    }
+
+    /// The same table with empty cells in these columns.
+    fn without(&self, columns: &[String]) -> Table {
+        let hidden: Vec<bool> =
+            self.columns.iter().map(|column| columns.contains(column)).collect();
+        let mut table = Table::new(self.columns.clone());
+        for row in 0..self.len() {
+            for (column, hidden) in hidden.iter().enumerate() {
+                let (text, kind) = self.cell(row, column).unwrap_or(("", CellKind::Text));
+                let shown = if *hidden { ("", CellKind::Text) } else { (text, kind) };
+                assert!(table.push(shown.0, shown.1), "no longer than this table");
+            }
+        }
+        table
     }
 
     /// A cell.

@@ -1,8 +1,9 @@
 //! Bots declared in a scenario file.
 //!
-//! `expression`, `syntax`, `template` and `write` are the language inside `${...}`; a [`Definition`] is a
-//! whole bot as the file says it, checked by the root crate's `config/`, and what a trace keeps;
-//! [`compile`] makes the flat [`Program`] of it that [`Flow`], one bot for all of them, interprets.
+//! `expression`, `syntax`, `template` and `write` are the language inside `${...}`. A
+//! [`Definition`] is a whole bot as the file says it, checked by the root crate's `config/`, and
+//! what a trace keeps. [`compile`] makes the flat [`Program`] of it that [`Flow`], one bot for all
+//! of them, interprets.
 //!
 //! Knows nothing of files, sockets and threads. Data files come as rows inside the definition.
 

@@ -211,3 +211,85 @@ pub fn constant_value(
         | Expression::Draw { .. } => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::syntax::parse_expression;
+    use super::*;
+
+    /// What an expression of constants gives, as JSON.
+    fn value(text: &str) -> String {
+        let parsed = parse_expression(text).unwrap_or_else(|error| panic!("{text}: {error:?}"));
+        let known = |name: &str| match name {
+            "user" => serde_json::from_str(r#"{"rank": 7, "tags": ["a", "b"], "pi": 3.25}"#).ok(),
+            "list" => serde_json::from_str(r#"[{"k": 1}, {"k": "2", "v": "x"}, {"k": 3}]"#).ok(),
+            _ => None,
+        };
+        let mut out = String::new();
+        constant_value(&parsed.value, &known).expect("constant").write_json(&mut out);
+        out
+    }
+
+    #[test]
+    fn operators_bind_as_everywhere() {
+        assert_eq!(value("1 + 2 * 3 - 4 / 2"), "5");
+        assert_eq!(value("10 - 3 - 2"), "5");
+        assert_eq!(value("-7 / 2"), "-3");
+        assert_eq!(value("1 < 2 && 2 < 1 || true"), "true");
+        assert_eq!(value("1 == 1 ? 'yes' : 'no'"), "\"yes\"");
+        assert_eq!(value("!false == true"), "true");
+    }
+
+    #[test]
+    fn text_that_reads_as_a_number_equals_and_compares_as_that_number() {
+        assert_eq!(value("'5' == 5"), "true");
+        assert_eq!(value("'10' > 9"), "true");
+        assert_eq!(value("'10' > '9'"), "false", "two texts compare as texts");
+        assert_eq!(value("user.pi > 3 && user.pi < 4"), "true");
+        assert_eq!(value("'x' > 1 || 'x' < 1 || 'x' == 1"), "false");
+        assert_eq!(value("null == 0 || null == false || null < 1"), "false");
+    }
+
+    #[test]
+    fn what_makes_no_sense_gives_nothing() {
+        for text in [
+            "1 / 0",
+            "1 % 0",
+            "9223372036854775807 + 1",
+            "'a' - 1",
+            "null + 1",
+            "user.nobody",
+            "user.tags[9]",
+            "length(5)",
+            "-'x'",
+        ] {
+            assert_eq!(value(text), "null", "{text}");
+        }
+    }
+
+    #[test]
+    fn functions_do_what_they_are_called() {
+        assert_eq!(value("pad(7, 5) + pad(-7, 5) + pad(123456, 3)"), "\"00007-0007123456\"");
+        assert_eq!(value("slice('äbcde', 1, 3)"), "\"bc\"");
+        assert_eq!(value("length('äö') + length(user.tags) + length(user)"), "7");
+        assert_eq!(value("int(user.pi) + int(' 4 ')"), "7");
+        assert_eq!(value("find(list, 'k', 2).v"), "\"x\"");
+        assert_eq!(value("default(user.nobody, 'x') + default(1, 2)"), "\"x1\"");
+        assert_eq!(value("user.tags contains 'b' && 'abc' contains 'bc'"), "true");
+        assert_eq!(value("min(3, 2) + max(3, 2)"), "5");
+        assert_eq!(value("upper('ß') + lower('Ä')"), "\"SSä\"");
+        assert_eq!(value("defined(user.rank) && !defined(user.nobody)"), "true");
+    }
+
+    #[test]
+    fn one_side_can_decide_alone() {
+        let unknown = |text: &str| {
+            let parsed = parse_expression(text).expect("readable").value;
+            constant_value(&parsed, &|_| None).map(|value| value.holds())
+        };
+        assert_eq!(unknown("x && false"), Some(false));
+        assert_eq!(unknown("true || x"), Some(true));
+        assert_eq!(unknown("x && true"), None);
+        assert_eq!(unknown("x || false"), None);
+    }
+}
