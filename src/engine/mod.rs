@@ -34,5 +34,5 @@ pub use machine::{Cores, FileLimit};
 pub use plan::{BotMaker, RunPlan, ScenarioPlan};
 pub(crate) use resolver::Lookup;
 pub use resolver::Resolver;
-pub use schedule::{OnNoFreeBot, Profile, Rate, Stage, Supply};
+pub use schedule::{BOTS_MAX_DEFAULT, OnNoFreeBot, Profile, Rate, Spacing, Stage, Supply};
 pub use watch::{Watch, WatchMaker};

@@ -120,6 +120,8 @@ pub(super) struct Worker {
     scratch: Rc<Scratch>,
     bots_alive: Cell<u64>,
     bots_made: Cell<u64>,
+    /// Bots in a session.
+    bots_playing: Cell<u64>,
 }
 
 /// A scenario, as this worker plays it.
@@ -157,6 +159,7 @@ impl Worker {
             scratch: Scratch::new(),
             bots_alive: Cell::new(0),
             bots_made: Cell::new(0),
+            bots_playing: Cell::new(0),
             plan: Arc::clone(plan),
         })
     }
@@ -244,7 +247,7 @@ impl Worker {
             let due = scenario.pacing.due(now);
             recorder.due(scenario.index, due - scenario.due_reported.replace(due));
         }
-        recorder.bots(self.bots_alive.get(), self.bots_made.get());
+        recorder.bots(self.bots_playing.get(), self.bots_made.get());
         recorder.cpu(micros(machine::thread_cpu()));
         Report { second: second - 1, snapshot: recorder.swap(spare) }
     }
@@ -304,8 +307,7 @@ impl Worker {
                 Next::Arrival => scenario.pacing.arrival(&self.slots, slot, now).await,
                 Next::End => None,
                 Next::At(at) => {
-                    self.rest(slot, at).await;
-                    now = self.clock.now();
+                    now = self.rest(slot, at).await;
                     continue;
                 }
             };
@@ -315,7 +317,9 @@ impl Worker {
             let (connections, watch) = (&mut connections, &mut watch);
             let scenario = &scenario;
             let mut player = Player { worker: &self, scenario, slot, connections, now, watch };
+            self.bots_playing.set(self.bots_playing.get() + 1);
             let outcome = player.play(&mut session, assignment).await;
+            self.bots_playing.set(self.bots_playing.get() - 1);
             now = player.now;
             self.slots.end_session(slot);
             match outcome {
@@ -325,7 +329,7 @@ impl Worker {
             }
         }
         drop(session);
-        self.dropped(&scenario, scenario.pacing.left_out(&pace));
+        self.dropped(&scenario, scenario.pacing.left_out(&pace, now));
         self.control.bot_ended();
         self.bots_alive.set(self.bots_alive.get() - 1);
         if self.bots_alive.get() == 0 {
@@ -333,10 +337,15 @@ impl Worker {
         }
     }
 
-    /// Waits until `at`, or until the run stops.
-    async fn rest(&self, slot: SlotIndex, at: Micros) {
+    /// Waits until `at`, or until the run stops, and returns the time. A bot that the profile has
+    /// no use for now is not an active one.
+    async fn rest(&self, slot: SlotIndex, at: Micros) -> Micros {
+        self.control.bot_ended();
+        self.slots.rest(slot);
         let is_over = || self.slots.is_stopping(slot);
         self.timer.sleep(&self.slots, (slot, at), is_over).await;
+        self.control.bot_started();
+        self.clock.now()
     }
 }
 
@@ -348,7 +357,8 @@ fn scenarios(shared: &Shared, worker: usize, recorder: &mut Recorder) -> Vec<Rc<
     let mut scenarios = Vec::with_capacity(plan.scenarios.len());
     for (scenario, claimed) in plan.scenarios.iter().zip(&shared.claimed) {
         let task_index = plan.task_index;
-        let position = Position { worker, workers, task_index, first_bot };
+        let seed = plan.facts.seed;
+        let position = Position { worker, workers, task_index, first_bot, seed };
         let control = Arc::clone(&shared.control);
         scenarios.push(Rc::new(Scenario {
             pacing: Pacing::new(scenario, position, control, Arc::clone(claimed)),

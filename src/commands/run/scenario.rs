@@ -10,7 +10,7 @@ use super::job::{Job, Load, Part};
 use crate::cli::RunArgs;
 use crate::commands::check;
 use crate::config::{self, BotKind, BotPlan, Findings, Options, Overrides, Plan};
-use crate::engine::{BotMaker, OnNoFreeBot, Profile, Rate, Stage, Supply};
+use crate::engine::{BotMaker, OnNoFreeBot, Profile, Rate, Spacing, Stage, Supply};
 use crate::metrics::Threshold;
 
 /// Reads the scenario with what the command line says about it.
@@ -87,6 +87,7 @@ fn from_plan(path: &Path, plan: Plan, thresholds: Vec<Threshold>) -> Job {
 
 /// The profile in the engine's own terms.
 fn profile(profile: &config::Profile) -> Profile {
+    let spacing = Spacing::Even;
     match profile.clone() {
         config::Profile::SharedIterations { vus, iterations, max_duration } => {
             Profile::SharedIterations { vus, iterations, max_duration }
@@ -101,7 +102,7 @@ fn profile(profile: &config::Profile) -> Profile {
         config::Profile::ConstantArrivalRate { rate, time_unit, duration, supply: bots } => {
             let rate = Rate { count: rate, unit: time_unit };
             let supply = supply(bots);
-            Profile::ConstantArrivalRate { rate, duration, iterations: None, supply }
+            Profile::ConstantArrivalRate { rate, duration, iterations: None, supply, spacing }
         }
         config::Profile::RampingArrivalRate {
             start_rate,
@@ -110,7 +111,7 @@ fn profile(profile: &config::Profile) -> Profile {
             supply: bots,
         } => {
             let (stages, supply) = (stages(&ramp), supply(bots));
-            Profile::RampingArrivalRate { start_rate, unit: time_unit, stages, supply }
+            Profile::RampingArrivalRate { start_rate, unit: time_unit, stages, supply, spacing }
         }
     }
 }

@@ -8,7 +8,7 @@ use tallyho_replay::{BotType, Method, Prepared};
 
 use super::job::{Job, Load};
 use crate::cli::{RequestArgs, RunArgs};
-use crate::engine::{BotMaker, OnNoFreeBot, Profile, Supply};
+use crate::engine::{BotMaker, OnNoFreeBot, Profile, Spacing, Supply};
 use crate::exit::BadUsage;
 
 /// Checks the request and the load that the flags describe.
@@ -62,7 +62,8 @@ fn profile(args: &RunArgs) -> Profile {
         (Some(rate), iterations) => {
             let on_no_free_bot = OnNoFreeBot::Wait;
             let supply = Supply { prepared: vus, max: vus, on_no_free_bot };
-            Profile::ConstantArrivalRate { rate, duration, iterations, supply }
+            let spacing = Spacing::Even;
+            Profile::ConstantArrivalRate { rate, duration, iterations, supply, spacing }
         }
         (None, Some(iterations)) => Profile::SharedIterations {
             vus: vus.min(iterations),
