@@ -21,8 +21,10 @@ pub(super) const LATE_SECONDS_SHARE_MAX: f64 = 0.05;
 pub(super) const LAG_US_LATE: u64 = 10_000;
 /// A container stopped by its CPU limit in more than 5 % of the periods shows it in its p95.
 const THROTTLED_SHARE_MAX: f64 = 0.05;
+/// Stolen time above 2 % of the machine is seen in the p99.
+const STOLEN_SHARE_MAX: f64 = 0.02;
 /// Room for what a run opens besides connections.
-const FILES_SHARE_NEAR: f64 = 0.9;
+const SHARE_NEAR: f64 = 0.9;
 /// Tasks are started by a clock or a signal; a second is what their rows of the timeline hold.
 const TASKS_APART_US_MAX: u64 = 1_000_000;
 
@@ -186,7 +188,21 @@ fn task_health(task: &Task, warnings: &mut Vec<Warning>) {
             throttled_us: health.cpu_throttled_us,
         });
     }
-    if super::units::share(health.files_open_max, task.files_limit) >= FILES_SHARE_NEAR {
+    if super::units::share(health.cpu_stolen_us, health.cpu_machine_us) > STOLEN_SHARE_MAX {
+        warnings.push(Warning::CpuStolen {
+            task: task.index,
+            stolen_us: health.cpu_stolen_us,
+            machine_us: health.cpu_machine_us,
+        });
+    }
+    if super::units::share(health.sockets_max, health.ports) >= SHARE_NEAR {
+        warnings.push(Warning::PortsNearLimit {
+            task: task.index,
+            sockets: health.sockets_max,
+            ports: health.ports,
+        });
+    }
+    if super::units::share(health.files_open_max, task.files_limit) >= SHARE_NEAR {
         warnings.push(Warning::FilesNearLimit {
             task: task.index,
             open: health.files_open_max,
