@@ -8,6 +8,7 @@ mod folder;
 mod ground;
 mod identity;
 mod job;
+mod load;
 mod machine;
 mod once;
 mod part;
@@ -19,11 +20,13 @@ mod url;
 use std::path::Path;
 use std::sync::Arc;
 
+use anyhow::Context;
+
 use crate::cli::RunArgs;
 use crate::engine::{self, Control, RunResult, ScenarioPlan};
 use crate::exit::{BadUsage, Exit};
 use crate::output;
-use crate::report::{Facts, Report, rfc3339, text};
+use crate::report::{Facts, Report, k6_summary, rfc3339, text};
 
 use folder::Folder;
 use ground::Ground;
@@ -38,6 +41,7 @@ use progress::Progress;
 /// What is wrong with a scenario file is printed, and is no error here.
 pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     let Some(mut job) = job(args)? else { return Ok(Exit::BadUsage) };
+    load::apply(&mut job, args)?;
     if args.scenario.once {
         let ground = Ground::prepare(args, &job)?;
         return once::run(args, job, &ground);
@@ -106,6 +110,7 @@ fn finish(
     result: RunResult,
 ) -> anyhow::Result<Exit> {
     let (lost_workers, aborted) = (result.lost_workers, result.abort_reason.is_some());
+    let ended_by_threshold = result.failed_threshold.is_some();
     let facts = Facts {
         run: ground.identity.run(&job.title, folder, stopped_by(&ground.control, &result)),
         config: job.config.clone(),
@@ -117,6 +122,10 @@ fn finish(
     let report = Report::new(facts, result.measured, &job.thresholds);
     let json = report.to_json();
     folder.write("run.json", &json)?;
+    if let Some(path) = &args.output.summary_export {
+        let failed = || format!("cannot write the summary to {}", path.display());
+        std::fs::write(path, k6_summary::render(&report)).with_context(failed)?;
+    }
     if args.output.json {
         output::print(&format!("{json}\n"));
     } else {
@@ -128,17 +137,19 @@ fn finish(
     }
     Ok(match ground.control.signals() {
         0 if aborted => Exit::Aborted,
-        0 if report.has_failed_threshold() => Exit::Threshold,
+        0 if ended_by_threshold || report.has_failed_threshold() => Exit::Threshold,
+        0 if report.is_invalid() && !args.verdict.allow_degraded => Exit::Invalid,
         0 => Exit::Ok,
         _ => Exit::Signal,
     })
 }
 
 fn stopped_by(control: &Arc<Control>, result: &RunResult) -> Option<String> {
-    match (control.signals(), &result.abort_reason) {
-        (0, Some(reason)) => Some(format!("a bot: {reason}")),
-        (0, None) => None,
-        (1, _) => Some("a signal".to_owned()),
-        (_, _) => Some("a second signal, which cut running requests off".to_owned()),
+    match (control.signals(), &result.abort_reason, &result.failed_threshold) {
+        (0, Some(reason), _) => Some(format!("a bot: {reason}")),
+        (0, None, Some(threshold)) => Some(format!("a threshold: {threshold}")),
+        (0, None, None) => None,
+        (1, ..) => Some("a signal".to_owned()),
+        (..) => Some("a second signal, which cut running requests off".to_owned()),
     }
 }

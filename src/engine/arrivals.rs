@@ -32,7 +32,9 @@ pub(super) struct Arrivals {
 #[derive(Clone, Debug)]
 enum Order {
     /// Number `i` is due when the area has reached `i + first`.
-    Even { first: u64 },
+    Even {
+        first: u64,
+    },
     Poisson(Walk),
 }
 

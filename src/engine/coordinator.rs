@@ -8,8 +8,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::clock::RunClock;
 use super::DriverReport;
+use super::clock::RunClock;
 use super::control::{Control, Phase};
 use super::health::{Health, Meter};
 use super::plan::RunPlan;
@@ -121,9 +121,8 @@ impl<'a> Judge<'a> {
         }
         self.next_look = elapsed + JUDGE_INTERVAL;
         let view = collector.view(elapsed);
-        let fails = |threshold: &&&Threshold| {
-            threshold.aborts(threshold.evaluate(&view).outcome, elapsed)
-        };
+        let fails =
+            |threshold: &&&Threshold| threshold.aborts(threshold.evaluate(&view).outcome, elapsed);
         if let Some(threshold) = self.thresholds.iter().find(fails) {
             self.failed = Some(format!("{}: {}", threshold.key, threshold.expression));
             control.advance(Phase::Drain);

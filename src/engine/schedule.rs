@@ -181,8 +181,21 @@ impl Profile {
         }
     }
 
+    /// The same with these bots for its arrivals; a closed model has none.
+    #[must_use]
+    pub fn supplied(mut self, wanted: Supply) -> Self {
+        match &mut self {
+            Self::ConstantArrivalRate { supply, .. } | Self::RampingArrivalRate { supply, .. } => {
+                *supply = wanted;
+            }
+            _ => {}
+        }
+        self
+    }
+
     /// The bots of an open model; none for a closed one.
-    pub(super) fn supply(&self) -> Option<Supply> {
+    #[must_use]
+    pub fn supply(&self) -> Option<Supply> {
         match self {
             Self::ConstantArrivalRate { supply, .. } | Self::RampingArrivalRate { supply, .. } => {
                 Some(*supply)
@@ -195,7 +208,8 @@ impl Profile {
     #[must_use]
     pub fn spaced(mut self, wanted: Spacing) -> Self {
         match &mut self {
-            Self::ConstantArrivalRate { spacing, .. } | Self::RampingArrivalRate { spacing, .. } => {
+            Self::ConstantArrivalRate { spacing, .. }
+            | Self::RampingArrivalRate { spacing, .. } => {
                 *spacing = wanted;
             }
             _ => {}
@@ -225,7 +239,7 @@ impl Profile {
     /// # Errors
     ///
     /// Names the figure that is not.
-    pub(super) fn check(&self) -> Result<(), String> {
+    pub fn check(&self) -> Result<(), String> {
         if self.duration() > DURATION_MAX {
             return Err(format!("{:?} is too long; a year is the most", self.duration()));
         }

@@ -60,6 +60,8 @@ impl State {
 pub struct Verdict {
     /// What they are worth.
     pub state: State,
+    /// The second of the run in which it began to be so, where that is known.
+    pub since_second: Option<u64>,
     /// The evidence: one sentence per warning that led to it.
     pub evidence: Vec<String>,
 }
@@ -74,7 +76,16 @@ impl Verdict {
             Some(Severity::Invalidates) => State::Invalid,
         };
         let counts = |warning: &&Warning| warning.severity() > Severity::Note;
-        Self { state, evidence: warnings.iter().filter(counts).map(ToString::to_string).collect() }
+        let worst = warnings.iter().filter(|warning| Some(warning.severity()) == worst);
+        let since_second = match state {
+            State::Ok => None,
+            _ => worst.filter_map(Warning::window).map(|(from, _)| from).min(),
+        };
+        Self {
+            state,
+            since_second,
+            evidence: warnings.iter().filter(counts).map(ToString::to_string).collect(),
+        }
     }
 }
 

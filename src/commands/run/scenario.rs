@@ -26,7 +26,7 @@ pub(super) fn job(path: &Path, args: &RunArgs) -> Result<Job, Findings> {
             vus: args.bots,
             duration: args.duration,
             iterations: args.iterations,
-            stages: Vec::new(),
+            stages: args.load.stages.iter().map(stage).collect(),
             rate: args.rate.map(|rate| (rate.count, rate.unit)),
         },
         seed: args.seed,
@@ -52,6 +52,7 @@ fn thresholds(plan: &Plan, findings: &mut Findings) -> Vec<Threshold> {
                     threshold.abort_on_fail = true;
                     threshold.delay_abort_eval = delay;
                 }
+                threshold.fail_on_no_data = wanted.no_data == config::NoData::Fails;
                 thresholds.push(threshold);
             }
             Err(error) => findings.diagnostics.push(wanted.error(error.to_string())),
@@ -114,6 +115,10 @@ fn profile(profile: &config::Profile) -> Profile {
             Profile::RampingArrivalRate { start_rate, unit: time_unit, stages, supply, spacing }
         }
     }
+}
+
+fn stage(stage: &Stage) -> config::Stage {
+    config::Stage { duration: stage.duration, target: stage.target }
 }
 
 fn stages(stages: &[config::Stage]) -> Vec<Stage> {

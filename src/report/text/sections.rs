@@ -75,7 +75,10 @@ pub(super) fn load(out: &mut String, report: &Report, options: &Options) {
         State::Degraded => Paint::Caution,
         State::Invalid => Paint::Bad,
     };
-    let verdict = options.colour.paint(paint, state.as_str());
+    let mut verdict = options.colour.paint(paint, state.as_str());
+    if let Some(second) = report.verdict.since_second {
+        verdict.push_str(&format!(" from {}", clock(second)));
+    }
     figure(out, "verdict", &verdict, options);
     for evidence in &report.verdict.evidence {
         figure(out, "  because", evidence, options);
