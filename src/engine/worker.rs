@@ -21,7 +21,7 @@ use super::clock::{Micros, RunClock, micros};
 use super::connection::{Connections, Connector, Origin};
 use super::control::{Control, Phase};
 use super::exchange::Timing;
-use super::pacing::{Next, Pacing, Position};
+use super::pacing::{Next, Pace, Pacing, Position};
 use super::plan::RunPlan;
 use super::player::Player;
 use super::timer::{NEVER, SCAN_INTERVAL_US, SlotIndex, Slots, Timer};
@@ -193,7 +193,9 @@ impl Worker {
         let slot = self.slots.add();
         self.bots_alive.set(self.bots_alive.get() + 1);
         self.bots_made.set(self.bots_made.get() + 1);
-        monoio::spawn(Rc::clone(self).run_bot(Rc::clone(scenario), slot));
+        // Counted in before it first runs, so that an arrival meanwhile makes no bot too many.
+        let pace = scenario.pacing.enrol();
+        monoio::spawn(Rc::clone(self).run_bot(Rc::clone(scenario), pace, slot));
     }
 
     /// Hands out what is due, and returns when the next arrival is.
@@ -292,10 +294,9 @@ impl Worker {
     }
 
     /// One bot: session after session, until the profile has no more for it.
-    async fn run_bot(self: Rc<Self>, scenario: Rc<Scenario>, slot: SlotIndex) {
+    async fn run_bot(self: Rc<Self>, scenario: Rc<Scenario>, mut pace: Pace, slot: SlotIndex) {
         self.slots.attach(slot).await;
         self.control.bot_started();
-        let mut pace = scenario.pacing.enrol();
         let mut session = Session::new(&scenario.bot_type, &self.facts, &self.scratch);
         session.set_recording(Recording::Off);
         let mut connections = Connections::default();
