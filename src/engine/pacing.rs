@@ -404,3 +404,6 @@ impl Pacing {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
