@@ -5,8 +5,12 @@
 
 mod folder;
 mod identity;
+mod lines;
+mod live;
 mod machine;
+mod painter;
 mod progress;
+mod screen;
 mod target;
 
 use std::sync::Arc;
