@@ -77,7 +77,7 @@ fn ascii(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commands::run::live::About;
+    use crate::commands::run::live::{About, Stage};
     use crate::metrics::{Collector, Recorder, Snapshot};
 
     #[test]
@@ -90,7 +90,7 @@ mod tests {
             recorder.due(scenario, 1_000 + second);
             recorder.started(scenario, 3);
             collector.add(0, second, &mut recorder.swap(Snapshot::default()));
-            live.take(Duration::from_secs(second + 1), 0, &collector);
+            live.take(Duration::from_secs(second + 1), Stage::Running, &collector);
             text.push_str(&lines.next(&live).unwrap_or_default());
             assert_eq!(lines.next(&live), None, "once");
         }

@@ -39,6 +39,8 @@ pub(super) enum Stage {
     Running,
     /// The time is over; running sessions may end.
     Over,
+    /// A bot or a threshold has ended the run; running sessions may end.
+    Aborting,
     /// A signal has come; running sessions may end.
     Stopping,
     /// A second signal has come.
@@ -63,8 +65,10 @@ pub(super) struct Times {
 pub(super) struct Second {
     /// Counted from the start of the run.
     pub(super) second: u64,
+    /// Sessions that were due, and those that began.
     pub(super) offered: u64,
-    pub(super) achieved: u64,
+    pub(super) started: u64,
+    pub(super) requests: u64,
     /// None where no request ended.
     pub(super) times: Option<Times>,
 }
@@ -144,15 +148,11 @@ impl Live {
         Self { about, ..Self::default() }
     }
 
-    /// Takes what the collector has at `elapsed`.
-    pub(super) fn take(&mut self, elapsed: Duration, signals: u8, collector: &Collector) {
+    /// Takes what the collector has at `elapsed`, and what has been asked of the run.
+    pub(super) fn take(&mut self, elapsed: Duration, asked: Stage, collector: &Collector) {
         self.elapsed = elapsed;
-        self.stage = match signals {
-            0 if elapsed >= self.about.duration => Stage::Over,
-            0 => Stage::Running,
-            1 => Stage::Stopping,
-            _ => Stage::Cut,
-        };
+        let is_over = asked == Stage::Running && elapsed >= self.about.duration;
+        self.stage = if is_over { Stage::Over } else { asked };
         self.take_totals(collector.totals());
         let newest = self.seconds.back().map(|second| second.second);
         // The last report of a run is of a part of a second, whose rates would be too low.
@@ -199,7 +199,8 @@ impl Live {
         let second = Second {
             second: row.second,
             offered: row.due,
-            achieved: row.completed,
+            started: row.started,
+            requests: row.requests,
             times: self.times(),
         };
         self.seconds.push_back(second);

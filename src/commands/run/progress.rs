@@ -5,17 +5,17 @@
 //! Runs on the coordinator's thread, never on a worker's.
 
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::identity::Identity;
+use super::ground::Ground;
 use super::lines::Lines;
 use super::live::{About, Live, Stage};
-use super::machine::Machine;
 use super::painter::Painter;
 use super::screen;
 use crate::cli::RunArgs;
-use crate::engine::{Control, DriverReport, Observer, Profile, RunPlan};
+use crate::engine::{Control, DriverReport, Observer, Profile, RunPlan, ScenarioPlan};
 use crate::metrics::Collector;
 
 /// The screen is not drawn more often.
@@ -37,35 +37,38 @@ enum Display {
 }
 
 impl Progress {
-    pub(super) fn new(
-        args: &RunArgs,
-        identity: &Identity,
-        plan: &RunPlan,
-        machine: &Machine,
-        control: Arc<Control>,
-    ) -> Self {
+    pub(super) fn new(args: &RunArgs, title: &str, ground: &Ground, plan: &RunPlan) -> Self {
+        let target = match Path::new(title).file_name() {
+            Some(file) if !title.contains("://") => {
+                format!("{} -> {}", file.to_string_lossy(), ground.target)
+            }
+            _ => title.to_owned(),
+        };
+        let loads: Vec<String> = plan.scenarios.iter().map(load).collect();
         let about = About {
-            target: args.target.clone(),
-            load: plan.profile.to_string(),
-            seed: identity.seed,
+            target,
+            load: match plan.scenarios.as_slice() {
+                [one] => one.profile.to_string(),
+                _ => loads.join("; "),
+            },
+            seed: ground.identity.seed,
             workers: plan.pins.len(),
             driver: String::new(),
-            duration: plan.profile.duration(),
-            sessions: sessions(&plan.profile),
-            bots: plan.profile.vus(),
+            duration: plan.duration(),
+            sessions: plan.scenarios.iter().map(|scenario| sessions(&scenario.profile)).sum(),
+            bots: plan.vus(),
         };
-        let heading = format!(
-            "target   {}\nload     {}\nmachine  {}\nseed     {}\n",
-            about.target,
-            about.load,
-            machine.describe(),
-            about.seed,
-        );
+        let mut heading = format!("run      {title}\ntarget   {}\n", ground.target);
+        for load in &loads {
+            heading.push_str(&format!("load     {load}\n"));
+        }
+        let machine = ground.machine.describe();
+        heading.push_str(&format!("machine  {machine}\nseed     {}\n", about.seed));
         Self {
             display: Display::new(args),
             heading,
             live: Live::new(about),
-            control,
+            control: Arc::clone(&ground.control),
             signals_shown: 0,
         }
     }
@@ -120,7 +123,13 @@ impl Observer for Progress {
         if let Display::Quiet = self.display {
             return;
         }
-        self.live.take(elapsed, self.control.signals(), collector);
+        let asked = match self.control.signals() {
+            0 if self.control.abort_reason().is_some() => Stage::Aborting,
+            0 => Stage::Running,
+            1 => Stage::Stopping,
+            _ => Stage::Cut,
+        };
+        self.live.take(elapsed, asked, collector);
         match &mut self.display {
             Display::Quiet => {}
             Display::Lines(lines) => {
@@ -139,12 +148,19 @@ impl Observer for Progress {
     }
 }
 
+fn load(scenario: &ScenarioPlan) -> String {
+    format!("{}: {}", scenario.name, scenario.profile)
+}
+
 /// How many sessions there are in all, where a number ends the run.
 fn sessions(profile: &Profile) -> Option<u64> {
     match profile {
         Profile::SharedIterations { iterations, .. } => Some(*iterations),
         Profile::ConstantArrivalRate { iterations, .. } => *iterations,
-        Profile::ConstantVus { .. } => None,
+        Profile::PerVuIterations { vus, iterations, .. } => Some(vus.saturating_mul(*iterations)),
+        Profile::ConstantVus { .. }
+        | Profile::RampingVus { .. }
+        | Profile::RampingArrivalRate { .. } => None,
     }
 }
 

@@ -22,7 +22,7 @@ use crate::report::units::{clock, duration_us, grouped, share_percent};
 /// Below this width there is one line.
 const COLUMNS_MIN: u16 = 60;
 /// From this width on there are two columns.
-const COLUMNS_WIDE: u16 = 120;
+const COLUMNS_WIDE: u16 = 140;
 /// Kinds of failure that are shown.
 const KINDS_MAX: usize = 4;
 /// The column at which values begin, after a label.
@@ -176,11 +176,12 @@ impl Sheet<'_> {
         let live = self.live;
         let passed = clock(live.elapsed.as_secs());
         // The second that has begun counts as left.
-        let left = clock(live.left().as_millis().div_ceil(1_000) as u64);
+        let left = live.left();
+        let left = clock(left.as_secs() + u64::from(left.subsec_nanos() > 0));
         match (live.about.sessions, live.stage) {
             (_, Stage::Ended) => format!("ended after {passed}"),
             (_, Stage::Over) => format!("{passed}  time is over"),
-            (_, Stage::Stopping | Stage::Cut) => format!("{passed}  stopping"),
+            (_, Stage::Aborting | Stage::Stopping | Stage::Cut) => format!("{passed}  stopping"),
             (Some(sessions), Stage::Running) => {
                 let done = grouped(live.completed);
                 format!("{done} of {}  {passed}  at most {left} left", grouped(sessions))
@@ -196,18 +197,19 @@ impl Sheet<'_> {
         let live = self.live;
         let span = live.span(1);
         let shown = |count| per_sec(span.seconds, count);
+        let offered = if place.columns < SPACIOUS { "  offered " } else { "  sessions offered " };
         let mut text = vec![
-            label("sessions"),
-            Span::styled("offered ", FAINT),
-            Span::raw(format!("{:<10}", shown(span.offered))),
-            Span::styled("  achieved ", FAINT),
-            Span::styled(format!("{:<10}", shown(span.achieved)), RATE),
+            label("requests"),
+            Span::styled(format!("{:<RATE_WIDTH$}", shown(span.requests)), RATE),
+            Span::styled(offered, FAINT),
+            Span::raw(format!("{:<RATE_WIDTH$}", shown(span.offered))),
+            Span::styled(" achieved ", FAINT),
+            Span::raw(format!("{:<RATE_WIDTH$}", shown(span.achieved))),
         ];
         if live.dropped > 0 {
-            text.push(Span::styled(format!("  dropped {}", grouped(live.dropped)), CAUTION));
+            text.push(Span::styled(format!("dropped {}", grouped(live.dropped)), CAUTION));
         }
-        let requests = vec![Span::styled("requests ", FAINT), Span::raw(shown(span.requests))];
-        self.line(place, text, requests);
+        self.line(place, text, Vec::new());
         charts::rate(live, place.down(1).chart(lines), &mut self.buffer);
     }
 
@@ -278,7 +280,7 @@ impl Sheet<'_> {
             );
             let style = if kind.now > 0 { BAD } else { FAINT };
             let place = Place { columns, ..place.down(lines) };
-            self.line(place, name, vec![Span::styled(figures, style)]);
+            self.line_cut(place, name, vec![Span::styled(figures, style)]);
         }
     }
 
@@ -289,6 +291,9 @@ impl Sheet<'_> {
         let (text, style) = match self.live.stage {
             Stage::Running => ("Ctrl-C: finish and report - again: stop now".to_owned(), FAINT),
             Stage::Over => (format!("waiting for {busy} - Ctrl-C twice: stop now"), FAINT),
+            Stage::Aborting => {
+                (format!("aborted: waiting for {busy} - Ctrl-C twice: stop now"), CAUTION)
+            }
             Stage::Stopping => (
                 format!("finishing: no new sessions, waiting for {busy} - Ctrl-C again: stop now"),
                 CAUTION,
@@ -340,7 +345,11 @@ impl Sheet<'_> {
     }
 }
 
-/// The widest time, `999.99ms`: figures keep their places while they change.
+/// A rate up to `99,999/s`: figures keep their places while they change.
+const RATE_WIDTH: usize = 9;
+/// From this width on there is room to say what is offered.
+const SPACIOUS: u16 = 68;
+/// The widest time, `999.99ms`.
 const TIME: usize = 8;
 /// A row of the table of failures is not longer than this, so that figures stay near the names.
 const KIND_COLUMNS: u16 = 72;

@@ -1,4 +1,4 @@
-//! The two charts of the live screen: the rate as bars, response times as lines.
+//! The two charts of the live screen: requests per second as bars, response times as lines.
 //!
 //! Both have the newest second on the right and a scale on the left. The rate's scale begins at
 //! zero; that of times is logarithmic, since p50 and max are often a hundred times apart.
@@ -16,18 +16,15 @@ use crate::report::units::duration_us;
 
 /// Dots of a Braille pattern above each other.
 const DOTS: u32 = 4;
-/// A second is short of its plan when less than this was achieved, in percent.
-const SHORT_BELOW: u64 = 95;
+/// A second in which less of what was due began, in percent, had too few bots. A few sessions always
+/// begin in the second after the one that they were due in.
+const STARTED_MIN: u64 = 95;
 
-/// Sessions achieved per second, on a scale that reaches up to what was offered.
+/// Requests per second; amber where fewer sessions began than were due.
 pub(super) fn rate(live: &Live, area: Rect, buffer: &mut Buffer) {
-    if area.height == 0 {
-        return;
-    }
     let columns = visible(live, area.width);
-    let seconds = columns.iter().flatten();
-    let top = seconds.map(|second| second.offered.max(second.achieved)).max().unwrap_or(0);
-    if top == 0 {
+    let top = columns.iter().flatten().map(|second| second.requests).max().unwrap_or(0);
+    if area.height == 0 || top == 0 {
         return;
     }
     let top = above(top);
@@ -38,8 +35,8 @@ pub(super) fn rate(live: &Live, area: Rect, buffer: &mut Buffer) {
     let bars = columns.iter().map(|second| match second {
         None => SparklineBar::from(None),
         Some(second) => {
-            let short = second.achieved * 100 < second.offered * SHORT_BELOW;
-            SparklineBar::from(second.achieved).style(if short { CAUTION } else { RATE })
+            let is_short = second.started * 100 < second.offered * STARTED_MIN;
+            SparklineBar::from(second.requests).style(if is_short { CAUTION } else { RATE })
         }
     });
     Sparkline::default()

@@ -46,7 +46,7 @@ impl Made {
         let mut live = Live::new(about);
         let mut collector = Collector::new(2);
         let mut workers = [Recorder::new(), Recorder::new()];
-        live.take(Duration::from_millis(100), 0, &collector);
+        live.take(Duration::from_millis(100), Stage::Running, &collector);
         for second in 0..self.seconds {
             for (worker, recorder) in workers.iter_mut().enumerate() {
                 self.play(recorder, second, worker as u64);
@@ -54,7 +54,7 @@ impl Made {
                 recorder.cpu(cpu_us);
                 collector.add(worker, second, &mut recorder.swap(Snapshot::default()));
             }
-            live.take(Duration::from_secs(second + 1), 0, &collector);
+            live.take(Duration::from_secs(second + 1), Stage::Running, &collector);
         }
         live
     }
@@ -185,11 +185,24 @@ fn failures_are_none_until_there_are_some() {
 }
 
 #[test]
+fn a_second_in_which_fewer_sessions_began_than_were_due_is_amber() {
+    let mut live = MADE.live(|_| {});
+    let newest_bar = |live: &Live| {
+        let frame = draw(live, Size { width: 80, height: 24 });
+        frame[(78, 6)].fg
+    };
+    assert_eq!(newest_bar(&live), Color::Green);
+    live.seconds.back_mut().unwrap().started = 700;
+    assert_eq!(newest_bar(&live), Color::Yellow);
+}
+
+#[test]
 fn the_last_line_says_what_ctrl_c_does_and_has_done() {
     let mut live = MADE.live(|_| {});
     for (stage, expected) in [
         (Stage::Running, "Ctrl-C: finish and report - again: stop now"),
         (Stage::Over, "waiting for 2 running sessions - Ctrl-C twice: stop now"),
+        (Stage::Aborting, "aborted: waiting for 2 running sessions - Ctrl-C twice: stop now"),
         (
             Stage::Stopping,
             "finishing: no new sessions, waiting for 2 running sessions - Ctrl-C again: stop now",
