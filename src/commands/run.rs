@@ -51,12 +51,13 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     let folder = folder.named(&ground.identity.id)?;
     let setup = job.setup.as_ref().map(|part| part::set_up(&ground, part)).transpose()?;
     let mut plan = ground.plan(scenarios(&mut job));
-    plan.setup = setup;
+    plan.setup.clone_from(&setup);
     plan.thresholds.clone_from(&job.thresholds);
     let mut progress = Progress::new(args, &job.title, &ground, &plan);
     let result = engine::run(plan, &ground.control, &mut progress).map_err(anyhow::Error::msg)?;
     progress.finish();
-    let teardown = job.teardown.as_ref().map(|part| part::tear_down(&ground, part)).transpose();
+    let teardown = job.teardown.as_ref().map(|part| part::tear_down(&ground, part, setup));
+    let teardown = teardown.transpose();
     let exit = finish(args, &job, (&ground, &folder), result)?;
     // The report comes first: what was measured is worth more than a failed clean-up.
     teardown?;

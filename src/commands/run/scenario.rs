@@ -39,7 +39,7 @@ pub(super) fn job(path: &Path, args: &RunArgs) -> Result<Job, Findings> {
         return Err(checked.findings);
     }
     check::show(&checked.findings);
-    Ok(from_plan(path, checked.plan, thresholds))
+    Ok(from_plan(path, &checked.plan, thresholds))
 }
 
 /// Reads thresholds; one that cannot be read is an error at its place in the file.
@@ -60,7 +60,7 @@ fn thresholds(plan: &Plan, findings: &mut Findings) -> Vec<Threshold> {
     thresholds
 }
 
-fn from_plan(path: &Path, plan: Plan, thresholds: Vec<Threshold>) -> Job {
+fn from_plan(path: &Path, plan: &Plan, thresholds: Vec<Threshold>) -> Job {
     let loads = plan.loads.iter().map(|load| Load {
         name: load.name.clone(),
         bot: maker(&plan.bots[load.bot]),
@@ -81,7 +81,7 @@ fn from_plan(path: &Path, plan: Plan, thresholds: Vec<Threshold>) -> Job {
         thresholds,
         setup: part(&plan.setup, plan.setup_timeout),
         teardown: part(&plan.teardown, plan.teardown_timeout),
-        config: describe(&plan),
+        config: describe(plan),
     }
 }
 
