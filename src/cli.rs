@@ -223,11 +223,17 @@ pub struct OutputArgs {
 }
 
 impl OutputArgs {
-    /// Colour on a terminal, unless the user or the environment does not want it.
+    /// Colour for results: on a terminal, unless the user or the environment does not want it.
     #[must_use]
     pub fn colour(&self) -> Colour {
+        self.colour_on(&std::io::stdout())
+    }
+
+    /// Colour for what goes to `stream`.
+    #[must_use]
+    pub fn colour_on(&self, stream: &impl IsTerminal) -> Colour {
         let unwanted = self.no_color || std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
-        if unwanted || !std::io::stdout().is_terminal() { Colour::Plain } else { Colour::Ansi }
+        if unwanted || !stream.is_terminal() { Colour::Plain } else { Colour::Ansi }
     }
 }
 

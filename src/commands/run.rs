@@ -8,12 +8,16 @@ mod folder;
 mod ground;
 mod identity;
 mod job;
+mod lines;
+mod live;
 mod load;
 mod machine;
 mod once;
+mod painter;
 mod part;
 mod progress;
 mod scenario;
+mod screen;
 mod target;
 mod url;
 

@@ -20,9 +20,10 @@ mod run_json;
 mod schema;
 mod summary;
 pub mod text;
-mod units;
+pub(crate) mod units;
 pub mod warning;
 
+pub(crate) use judge::LAG_US_LATE;
 pub use judge::{State, Verdict};
 pub use rfc3339::rfc3339;
 pub use run_json::{
