@@ -23,7 +23,7 @@ use crate::cli::RunArgs;
 use crate::engine::{self, Control, RunResult, ScenarioPlan};
 use crate::exit::{BadUsage, Exit};
 use crate::output;
-use crate::report::{Facts, Report, rfc3339, text};
+use crate::report::{Facts, Report, html, rfc3339, text};
 
 use folder::Folder;
 use ground::Ground;
@@ -98,7 +98,7 @@ fn scenarios(job: &mut Job) -> Vec<ScenarioPlan> {
     job.loads.drain(..).map(plan).collect()
 }
 
-/// Writes `run.json`, prints the report, and says how to exit.
+/// Writes `run.json` and `report.html`, prints the report, and says how to exit.
 fn finish(
     args: &RunArgs,
     job: &Job,
@@ -117,6 +117,7 @@ fn finish(
     let report = Report::new(facts, result.measured, &job.thresholds);
     let json = report.to_json();
     folder.write("run.json", &json)?;
+    folder.write("report.html", &html::render(&report))?;
     if args.output.json {
         output::print(&format!("{json}\n"));
     } else {
