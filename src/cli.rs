@@ -8,6 +8,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::check::CheckArgs;
+use crate::commands::compare::CompareArgs;
+use crate::commands::report::ReportArgs;
 use crate::commands::serve::ServeArgs;
 use crate::engine::{DriverChoice, OnNoFreeBot, Rate, Stage};
 use crate::report::text::Colour;
@@ -29,6 +31,10 @@ pub enum Command {
     Run(Box<RunArgs>),
     /// Say everything that is wrong with a scenario
     Check(CheckArgs),
+    /// Render the report of a run again, or of several tasks of one test as one
+    Report(ReportArgs),
+    /// Show two runs side by side, and what differs beyond noise
+    Compare(CompareArgs),
     /// Serve the stand-in API that scenarios are tried against
     Serve(ServeArgs),
 }

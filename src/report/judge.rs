@@ -133,7 +133,8 @@ fn dropped(report: &Report) -> Option<Warning> {
     Some(Warning::DroppedIterations { dropped, due, from_second, to_second })
 }
 
-fn is_late(row: &Row) -> bool {
+/// Whether the generator was the limit in a row of the timeline.
+pub(super) fn is_late(row: &Row) -> bool {
     row.schedule_lag.percentile_us(99.0).is_some_and(|lag| lag >= LAG_US_LATE)
 }
 
