@@ -346,6 +346,20 @@ impl WeightOverrides {
         self.weights.is_empty()
     }
 
+    /// What is replaced, as a trace's header keeps it: the key of set and action, and the weight.
+    pub fn by_key(&self) -> impl Iterator<Item = (u64, u32)> {
+        self.weights.iter().copied()
+    }
+
+    /// Replaces the weights that [`by_key`](Self::by_key) gave.
+    #[must_use]
+    pub fn from_keys(keys: impl IntoIterator<Item = (u64, u32)>) -> Self {
+        let mut weights: Vec<_> = keys.into_iter().collect();
+        weights.sort_unstable();
+        weights.dedup_by_key(|(key, _)| *key);
+        Self { weights }
+    }
+
     fn find(&self, set: u64, action: &str) -> Option<u32> {
         let key = Self::key(set, action);
         let index = self.weights.binary_search_by_key(&key, |(key, _)| *key).ok()?;
@@ -388,6 +402,16 @@ impl fmt::Display for ForcedActionError {
 }
 
 impl std::error::Error for ForcedActionError {}
+
+impl fmt::Display for ForcedAction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mark = match self.when {
+            When::Next => "",
+            When::IfAsked => "?",
+        };
+        write!(f, "{}{mark}.{}", self.set, self.action)
+    }
+}
 
 impl FromStr for ForcedAction {
     type Err = ForcedActionError;
