@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::commands::check::CheckArgs;
 use crate::commands::serve::ServeArgs;
 use crate::engine::{DriverChoice, Rate};
 use crate::report::text::Colour;
@@ -24,8 +25,10 @@ pub struct Cli {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Put load on a URL, and report
+    /// Put load on a URL or play a scenario, and report
     Run(Box<RunArgs>),
+    /// Say everything that is wrong with a scenario
+    Check(CheckArgs),
     /// Serve the stand-in API that scenarios are tried against
     Serve(ServeArgs),
 }
@@ -33,18 +36,19 @@ pub enum Command {
 /// Everything that `tallyho run` takes.
 #[derive(Args, Debug)]
 pub struct RunArgs {
-    /// The URL to load, for example http://127.0.0.1:8080/items
-    #[arg(value_name = "URL")]
-    pub target: String,
+    /// The URL to load, for example http://127.0.0.1:8080/items, or a scenario file
+    #[arg(value_name = "URL|FILE")]
+    pub what: String,
 
     /// How long sessions start, for example 30s or 1m30s [default: 10s, or until -n is reached]
-    #[arg(short = 'd', long, short_alias = 'z', value_name = "TIME", value_parser = units::duration)]
+    #[arg(short = 'd', long, short_alias = 'z')]
+    #[arg(value_name = "TIME", value_parser = units::duration)]
     pub duration: Option<Duration>,
 
-    /// How many bots, each with a connection of its own
-    #[arg(short = 'c', long = "bots", alias = "connections", visible_short_alias = 'u',
-          value_name = "N", value_parser = units::count, default_value = "50")]
-    pub bots: u64,
+    /// How many bots, each with a connection of its own [default: 50, or as the scenario says]
+    #[arg(short = 'c', long, alias = "connections", visible_short_alias = 'u')]
+    #[arg(value_name = "N", value_parser = units::count)]
+    pub bots: Option<u64>,
 
     /// How many sessions in all, for example 10k
     #[arg(short = 'n', long = "iterations", value_name = "N", value_parser = units::count)]
@@ -57,6 +61,10 @@ pub struct RunArgs {
     /// What is sent.
     #[command(flatten)]
     pub request: RequestArgs,
+
+    /// How a scenario is played.
+    #[command(flatten)]
+    pub scenario: ScenarioArgs,
 
     /// The seed of every choice, decimal or 0x…; the same seed gives every bot the same behaviour
     #[arg(long, value_name = "SEED", value_parser = units::seed)]
@@ -102,6 +110,34 @@ pub struct RequestArgs {
     #[arg(long, value_name = "TIME", value_parser = units::duration, default_value = "60s")]
     pub timeout: Duration,
 }
+
+/// How a scenario is played.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Scenario options")]
+pub struct ScenarioArgs {
+    /// Where a scenario's requests go [default: as it says, else the built-in stand-in API]
+    #[arg(long, value_name = "URL")]
+    pub target: Option<String>,
+
+    /// A parameter of the scenario; may be given more than once
+    #[arg(short = 'e', long = "env", value_name = "KEY=VALUE", value_parser = units::parameter)]
+    pub parameters: Vec<(String, String)>,
+
+    /// Play one session of one bot, and print every request, response, choice and check
+    #[arg(long)]
+    pub once: bool,
+
+    /// Make think times shorter or longer, for example 0.1; choices stay the same
+    #[arg(long, value_name = "FACTOR", value_parser = units::millionths)]
+    pub delay_scale: Option<u32>,
+
+    /// What the built-in stand-in API does wrong on purpose, or `none`
+    #[arg(long, value_name = "LIST", default_value = DEMO_FAULTS)]
+    pub faults: String,
+}
+
+/// Enough that a first run has something to find.
+const DEMO_FAULTS: &str = "status=0.1%,reset=0.05%,slow=1%:200ms,badjson=0.05%";
 
 /// How the generator uses this machine.
 #[derive(Args, Debug)]

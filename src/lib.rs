@@ -1,8 +1,65 @@
-//! Tallyho: a load generator.
+//! Tallyho: a load generator whose every bot session can be run again exactly.
+//!
+//! Many seeded bots play against an HTTP API, as fast as each core can go or as often as a
+//! schedule says, and every number that is reported counts from when a request was *due*.
+//!
+//! ```text
+//!               scenario file, flags
+//!                        |
+//!   config ---------> commands ----------> report (text, run.json, HTML, k6's formats)
+//!                        |                    ^
+//!                        v                    | Measured
+//!   +----------------- engine ----------------+--------------------------+
+//!   | coordinator: starts workers together, adds up what they measure    |
+//!   |                                                                    |
+//!   | worker 0 (one core)              worker 1 (one core)               |
+//!   |   pacing: who runs when            ...                             |
+//!   |   bot tasks: Session <-> exchange                                  |
+//!   |   timer, buffers, Recorder                                         |
+//!   +--------|------------------|----------------------------------------+
+//!            | Command, Input   | bytes
+//!            v                  v
+//!     tallyho_replay          http (sans-IO codec) over monoio: io_uring or epoll
+//! ```
+//!
+//! A session is a pure function: [`tallyho_replay`] decides what a bot does next from its seed
+//! and from what it is told, and never touches a socket, a clock or a thread. This crate performs
+//! what it decides. That border is what makes replay possible, and Cargo and lints hold it.
+//!
+//! # Modules, in reading order
+//!
+//! - [`cli`]: what can be typed. [`commands`]: what each subcommand does, one short file each.
+//! - [`config`]: scenario files, read, checked and explained.
+//! - [`engine`]: workers, load profiles, connections; `engine/worker.rs` is the only place where
+//!   sessions meet IO.
+//! - [`http`]: HTTP/1.1 without IO.
+//! - [`metrics`]: what is measured, and how it adds up.
+//! - [`report`]: pure renderings of one value, `run.json`.
+//! - [`demo`]: the stand-in API that scenarios run against when no target is given.
+//! - [`background`]: the tokio thread: signals and host names.
+//! - [`exit`]: exit codes. [`units`]: durations, counts and rates as people write them.
+//!
+//! # Who may use whom
+//!
+//! ```text
+//! main -> cli -> commands -> { config, engine, report, demo }
+//! engine -> { http, metrics, tallyho_replay }     report -> metrics     config -> tallyho_replay
+//! metrics -> plain data of tallyho_replay         http, demo -> nothing of ours
+//! bots (crate) -> tallyho_replay                  tallyho_replay -> nothing of ours
+//! ```
+//!
+//! # Words
+//!
+//! - *bot*: a virtual user, one seeded state machine; *session*: one bot from start to end
+//!   (k6: iteration); *action*: one weighted choice of a bot; *step*: one command and its input.
+//! - *run*: one execution of a scenario; *task*: one process of a run; *worker*: one core's thread.
+//! - *due*, *sent*, *completed*: the three instants of a request. *Response time* is completed -
+//!   due, *service time* completed - sent; *schedule lag* is how late the generator itself was.
 
 pub mod background;
 pub mod cli;
 pub mod commands;
+pub mod config;
 pub mod demo;
 pub mod engine;
 pub mod exit;

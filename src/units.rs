@@ -109,6 +109,29 @@ pub fn seed(text: &str) -> Result<u64, String> {
     parsed.map_err(|_| format!("`{text}` is not a seed; write for example 42 or 0x2a (64 bits)"))
 }
 
+/// Reads `KEY=VALUE`.
+///
+/// # Errors
+///
+/// Says what was expected, with an example.
+pub fn parameter(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err(format!("`{text}` is not KEY=VALUE; write for example USERS=100")),
+    }
+}
+
+/// Reads a factor such as `0.1` or `2` as millionths, up to 1000.
+///
+/// # Errors
+///
+/// Says what was expected, with an example.
+pub fn millionths(text: &str) -> Result<u32, String> {
+    let value = decimal(text.trim(), 1_000_000).filter(|&value| value <= 1_000_000_000);
+    let value = value.and_then(|value| u32::try_from(value).ok());
+    value.ok_or_else(|| format!("`{text}` is not a factor from 0 to 1000; write for example 0.1"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -38,6 +38,7 @@ fn play<B: Bot<Config = ()>>(driver: DriverChoice, profile: Profile, target: &st
         origins: Vec::new(),
         resolver: background::start(Arc::clone(&control)).expect("a background thread"),
         sources: Vec::new(),
+        watch: None,
         timeout: Duration::from_millis(500),
         drain: Duration::from_secs(5),
     };

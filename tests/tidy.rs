@@ -144,7 +144,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("engine", &["http", "metrics"]),
     ("report", &["metrics"]),
     ("demo", &[]),
-    ("config", &[]),
+    ("config", &["units"]),
 ];
 
 #[test]

@@ -79,6 +79,7 @@ pub mod bot;
 pub mod dispatch;
 pub mod draw;
 mod failure;
+pub mod flow;
 mod name;
 pub mod observe;
 pub mod replayer;

@@ -1,5 +1,6 @@
 //! The subcommands, one short file each.
 
+pub mod check;
 pub mod run;
 pub mod serve;
 
@@ -14,6 +15,7 @@ use crate::exit::Exit;
 pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
     match cli.command {
         Command::Run(args) => run::run(&args),
+        Command::Check(args) => check::run(&args),
         Command::Serve(args) => serve::run(&args),
     }
 }

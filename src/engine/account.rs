@@ -8,11 +8,12 @@ use tallyho_replay::{Expected, Failure, Name, Note, Outcome, Session, Who};
 use super::clock::Micros;
 use super::exchange::{Received, Timing};
 use super::player::Step;
-use super::worker::Worker;
+use super::worker::{Scenario, Worker};
 use crate::metrics::{Ended, Exchange};
 
 /// A request and what came of it.
 pub(super) struct Attempt<'a> {
+    pub(super) scenario: &'a Scenario,
     pub(super) name: &'a Name,
     pub(super) expected: Expected,
     pub(super) step: &'a Step,
@@ -23,7 +24,7 @@ pub(super) struct Attempt<'a> {
 impl Worker {
     /// Counts an exchange, and describes the first of its kind to fail.
     pub(super) fn record(&self, attempt: &Attempt<'_>, who: Who) {
-        let Attempt { name, expected, step, timing, result } = *attempt;
+        let Attempt { scenario, name, expected, step, timing, result } = *attempt;
         let status = result.as_ref().map_or(0, |(response, _)| response.status);
         let exchange = Exchange {
             due_us: step.due,
@@ -52,7 +53,7 @@ impl Worker {
                 recorder.note(timing.completed, &counter);
             }
         }
-        let series = recorder.series(self.scenario, name);
+        let series = recorder.series(scenario.index, name);
         if let Some(slot) = recorder.exchange(series, &exchange) {
             let text = match result {
                 Ok((response, bytes)) => excerpt(&bytes[response.body.clone()]),
@@ -63,22 +64,27 @@ impl Worker {
     }
 
     /// Counts a session that starts. In a closed model a session is due when a bot is free for it.
-    pub(super) fn began(&self) {
+    pub(super) fn began(&self, scenario: &Scenario) {
         let mut recorder = self.recorder.borrow_mut();
-        recorder.started(self.scenario, 1);
-        if !self.pacing.is_open() {
-            recorder.due(self.scenario, 1);
+        recorder.started(scenario.index, 1);
+        if !scenario.pacing.is_open() {
+            recorder.due(scenario.index, 1);
         }
     }
 
     /// Counts a session that has ended.
-    pub(super) fn ended(&self, session: &Session, took: Micros, outcome: Option<&Outcome>) {
+    pub(super) fn ended(
+        &self,
+        (scenario, session): (&Scenario, &Session),
+        took: Micros,
+        outcome: Option<&Outcome>,
+    ) {
         let ended = match outcome {
             None => Ended::Interrupted,
             Some(_) if session.is_failing() => Ended::Failed,
             Some(_) => Ended::Completed,
         };
-        self.recorder.borrow_mut().iteration(self.scenario, took, ended);
+        self.recorder.borrow_mut().iteration(scenario.index, took, ended);
     }
 }
 

@@ -21,7 +21,6 @@ pub enum Phase {
 #[derive(Debug, Default)]
 pub struct Control {
     phase: AtomicU8,
-    iterations: AtomicU64,
     active_bots: AtomicU64,
     signals: AtomicU8,
     abort: Mutex<Option<String>>,
@@ -50,11 +49,6 @@ impl Control {
     /// How many signals have come.
     pub(crate) fn signals(&self) -> u8 {
         self.signals.load(Ordering::Relaxed)
-    }
-
-    /// The number of the next of the sessions that all bots share.
-    pub(super) fn claim_iteration(&self) -> u64 {
-        self.iterations.fetch_add(1, Ordering::Relaxed)
     }
 
     pub(super) fn bot_started(&self) {

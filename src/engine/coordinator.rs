@@ -10,8 +10,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::clock::RunClock;
 use super::control::Control;
-use super::worker::{Message, Report, Setup, run_thread};
-use super::{DriverReport, RunPlan, machine};
+use super::plan::RunPlan;
+use super::worker::{Message, Report, Setup, Shared, run_thread};
+use super::{DriverReport, machine};
 use crate::metrics::{Collector, Measured, Snapshot};
 
 /// What a finished run measured.
@@ -50,9 +51,10 @@ pub fn run(
     control: &Arc<Control>,
     observer: &mut dyn Observer,
 ) -> Result<RunResult, String> {
-    let plan = Arc::new(plan);
+    let claimed = plan.scenarios.iter().map(|_| Arc::default()).collect();
+    let shared = Shared { plan: Arc::new(plan), control: Arc::clone(control), claimed };
     let (messages, inbox) = channel();
-    let mut crew = Crew::start(&plan, control, &messages)?;
+    let mut crew = Crew::start(&shared, &messages)?;
     drop(messages);
     let drivers = crew.wait_until_ready(&inbox)?;
     observer.started(&drivers);
@@ -92,20 +94,15 @@ struct Crew {
 }
 
 impl Crew {
-    fn start(
-        plan: &Arc<RunPlan>,
-        control: &Arc<Control>,
-        messages: &Sender<Message>,
-    ) -> Result<Self, String> {
+    fn start(shared: &Shared, messages: &Sender<Message>) -> Result<Self, String> {
         let mut crew = Self { threads: Vec::new(), starts: Vec::new(), spares: Vec::new() };
-        for (index, &core) in plan.pins.iter().enumerate() {
+        for (index, &core) in shared.plan.pins.iter().enumerate() {
             let (start, start_receiver) = channel();
             let (spare, spares) = channel();
             let setup = Setup {
                 index,
                 core,
-                plan: Arc::clone(plan),
-                control: Arc::clone(control),
+                shared: shared.clone(),
                 messages: messages.clone(),
                 start: start_receiver,
                 spares,

@@ -11,6 +11,7 @@ use std::future::Future;
 use std::io;
 
 use monoio::{IoUringDriver, LegacyDriver, RuntimeBuilder};
+use rustix::io::Errno;
 
 /// What the user asked for with `--io-driver`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -162,22 +163,23 @@ fn explain(error: &io::Error) -> String {
 }
 
 fn explain_with(error: &io::Error, disabled: Option<&str>) -> String {
-    let code = error.raw_os_error().map(rustix::io::Errno::from_raw_os_error);
-    match code {
-        Some(rustix::io::Errno::PERM) if matches!(disabled, Some("1" | "2")) => {
-            "EPERM, switched off by the sysctl kernel.io_uring_disabled".to_owned()
+    let code = error.raw_os_error().map(Errno::from_raw_os_error);
+    let words = match code {
+        Some(Errno::PERM) if matches!(disabled, Some("1" | "2")) => {
+            "EPERM, switched off by the sysctl kernel.io_uring_disabled"
         }
-        Some(rustix::io::Errno::PERM | rustix::io::Errno::ACCESS) => {
-            "EPERM, blocked by the container's seccomp profile; expected on AWS Fargate and Docker >= 25"
-                .to_owned()
+        Some(Errno::PERM | Errno::ACCESS) => {
+            "EPERM, blocked by the container's seccomp profile; \
+             expected on AWS Fargate and Docker >= 25"
         }
-        Some(rustix::io::Errno::NOSYS) => "ENOSYS, the kernel or sandbox has none".to_owned(),
-        Some(rustix::io::Errno::NOMEM) => "ENOMEM, raise the memlock limit (ulimit -l)".to_owned(),
-        Some(rustix::io::Errno::INVAL) => {
-            "EINVAL, the kernel is older than 6.0 and lacks the ring flags that make it pay".to_owned()
+        Some(Errno::NOSYS) => "ENOSYS, the kernel or sandbox has none",
+        Some(Errno::NOMEM) => "ENOMEM, raise the memlock limit (ulimit -l)",
+        Some(Errno::INVAL) => {
+            "EINVAL, the kernel is older than 6.0 and lacks the ring flags that make it pay"
         }
-        _ => error.to_string(),
-    }
+        _ => return error.to_string(),
+    };
+    words.to_owned()
 }
 
 #[cfg(test)]
@@ -195,14 +197,14 @@ mod tests {
 
     #[test]
     fn each_errno_of_a_blocked_ring_is_explained() {
-        let of = |errno: rustix::io::Errno, disabled| {
+        let of = |errno: Errno, disabled| {
             explain_with(&io::Error::from_raw_os_error(errno.raw_os_error()), disabled)
         };
-        assert!(of(rustix::io::Errno::PERM, Some("2")).contains("sysctl"));
-        assert!(of(rustix::io::Errno::PERM, Some("0")).contains("seccomp"));
-        assert!(of(rustix::io::Errno::NOSYS, None).contains("kernel"));
-        assert!(of(rustix::io::Errno::NOMEM, None).contains("memlock"));
-        assert!(of(rustix::io::Errno::OPNOTSUPP, None).contains("not supported"));
+        assert!(of(Errno::PERM, Some("2")).contains("sysctl"));
+        assert!(of(Errno::PERM, Some("0")).contains("seccomp"));
+        assert!(of(Errno::NOSYS, None).contains("kernel"));
+        assert!(of(Errno::NOMEM, None).contains("memlock"));
+        assert!(of(Errno::OPNOTSUPP, None).contains("not supported"));
     }
 
     #[test]

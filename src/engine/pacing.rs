@@ -1,22 +1,30 @@
-//! Which session a worker's bots run next, and when: the load profile, as one worker sees it.
+//! Which session a worker's bots run next, and when: one scenario's load profile, as one worker
+//! sees it.
 //!
 //! Workers divide a run without talking to each other: bots and arrivals are dealt out by their
 //! number, so that who does what follows from the plan alone. Only sessions that all bots share are
-//! claimed from a common counter. Knows nothing of IO: it is told the time and answers with
-//! sessions.
+//! claimed from a common counter.
+//!
+//! Numbers are global, so tasks never overlap: a bot's is `task_index * bots_per_task + local`.
+//! Where which bot runs next is a matter of timing, sessions are numbered instead, by arrival or by
+//! iteration. Knows nothing of IO: it is told the time and answers with sessions.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 
-use super::clock::Micros;
+use super::arrivals::Arrivals;
+use super::clock::{Micros, micros};
 use super::control::{Control, Phase};
-use super::schedule::{Arrivals, Profile};
+use super::plan::ScenarioPlan;
+use super::ramp::{self, Stretch};
+use super::schedule::{OnNoFreeBot, Profile, Supply};
 use super::timer::{NEVER, SlotIndex, Slots};
 
-/// A session to run: who it is, and since when it is due.
+/// A session to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Assignment {
     pub(super) bot: u64,
@@ -26,60 +34,125 @@ pub(super) struct Assignment {
     pub(super) waited: Micros,
     /// The bot's session before was this one's predecessor, so what it carried is handed on.
     pub(super) is_continued: bool,
+    /// From then on it should come to an end.
+    pub(super) stop_at: Micros,
+    /// Then it is cut off.
+    pub(super) cut_off: Micros,
 }
 
-impl Assignment {
-    /// A session that a bot takes up as soon as it is free.
-    fn immediate(bot: u64, session: u64, now: Micros) -> Self {
-        Self { bot, session, due: now, waited: 0, is_continued: session > 0 }
-    }
+/// What a bot does next.
+pub(super) enum Next {
+    /// It runs this session.
+    Session(Assignment),
+    /// It waits until then, and asks again.
+    At(Micros),
+    /// It waits for an arrival: [`Pacing::arrival`].
+    Arrival,
+    /// Nothing any more.
+    End,
 }
 
-/// A worker's share of the load profile.
+/// A bot's own place in the profile.
+pub(super) struct Pace {
+    /// Its number within the scenario of this task.
+    local: u64,
+    /// How many sessions it has begun.
+    sessions: u64,
+    /// When it runs, where bots come and go.
+    stretches: Vec<Stretch>,
+}
+
+/// A worker's share of a scenario's load profile.
 pub(super) struct Pacing {
     profile: Profile,
     control: Arc<Control>,
-    /// Bot and arrival numbers of this task start here.
+    /// Sessions that all workers' bots share, claimed so far.
+    claimed: Arc<AtomicU64>,
+    /// The number of the scenario's first bot, or of its first session where those are numbered.
     first_number: u64,
     worker: u64,
     workers: u64,
     open: Option<OpenModel>,
+    start: Micros,
     end: Micros,
+    graceful_stop: Micros,
+    bots_made: Cell<u64>,
 }
 
 /// The state of an open model: arrivals that are due whether or not a bot is free.
 struct OpenModel {
     arrivals: Arrivals,
+    supply: Supply,
     /// The next arrival of this worker, by its number in the task.
     next: Cell<u64>,
     idle: RefCell<VecDeque<SlotIndex>>,
+    /// Sessions handed to bots that are about to wake.
     assigned: RefCell<Vec<Option<Assignment>>>,
+    /// Sessions for bots that are about to be made.
+    fresh: RefCell<VecDeque<Assignment>>,
+}
+
+/// What is to be done after arrivals were handed out.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Pumped {
+    /// When to look again.
+    pub(super) again: Micros,
+    /// Bots to make.
+    pub(super) make: u64,
+    /// Arrivals that found no bot.
+    pub(super) dropped: u64,
+}
+
+/// Which worker of how many, and where a scenario's numbers start.
+#[derive(Clone, Copy)]
+pub(super) struct Position {
+    pub(super) worker: usize,
+    pub(super) workers: usize,
+    pub(super) task_index: u32,
+    /// The number of the scenario's first bot.
+    pub(super) first_bot: u64,
 }
 
 impl Pacing {
-    /// `task_index` shifts the numbers of bots, arrivals and shared sessions, so that tasks never
-    /// overlap.
     pub(super) fn new(
-        profile: Profile,
+        plan: &ScenarioPlan,
+        position: Position,
         control: Arc<Control>,
-        task_index: u32,
-        (worker, workers): (usize, usize),
+        claimed: Arc<AtomicU64>,
     ) -> Self {
-        let (worker, workers) = (worker as u64, workers as u64);
-        let open = profile.arrivals().map(|arrivals| OpenModel {
+        let (worker, workers) = (position.worker as u64, position.workers as u64);
+        let profile = plan.profile.clone();
+        let open = profile.arrivals().zip(profile.supply()).map(|(arrivals, supply)| OpenModel {
             arrivals,
+            supply,
             next: Cell::new(worker),
             idle: RefCell::default(),
             assigned: RefCell::default(),
+            fresh: RefCell::default(),
         });
-        let numbers_per_task = match &profile {
-            Profile::ConstantVus { vus, .. } => *vus,
-            Profile::SharedIterations { iterations, .. } => *iterations,
-            Profile::ConstantArrivalRate { .. } => open.as_ref().map_or(0, |o| o.arrivals.count),
+        let task = u64::from(position.task_index);
+        let first_number = match (&profile, &open) {
+            (_, Some(open)) => task * open.arrivals.count,
+            (Profile::SharedIterations { iterations, .. }, _) => task * iterations,
+            _ => position.first_bot,
         };
-        let first_number = u64::from(task_index) * numbers_per_task;
-        let end = profile.duration_us();
-        Self { profile, control, first_number, worker, workers, open, end }
+        let start = micros(plan.start);
+        let end = start.saturating_add(profile.duration_us());
+        let graceful_stop = micros(plan.graceful_stop);
+        let bots_made = Cell::new(0);
+        Self {
+            profile,
+            control,
+            claimed,
+            first_number,
+            worker,
+            workers,
+            open,
+            start,
+            end,
+            graceful_stop,
+            bots_made,
+        }
     }
 
     /// Whether sessions are due by the profile, and not when a bot is free.
@@ -87,76 +160,123 @@ impl Pacing {
         self.open.is_some()
     }
 
-    /// How many bots this worker runs.
-    pub(super) fn bots(&self) -> usize {
-        let vus = self.profile.vus();
-        let share = vus / self.workers + u64::from(self.worker < vus % self.workers);
-        usize::try_from(share).expect("bots of one worker fit into memory")
+    /// How many bots this worker runs from the beginning.
+    pub(super) fn bots_prepared(&self) -> u64 {
+        self.share(self.open.as_ref().map_or(self.profile.vus(), |open| {
+            let supply = open.supply;
+            supply.prepared.clamp(self.workers.min(supply.max), supply.max)
+        }))
     }
 
-    /// When sessions stop to start by the profile.
-    pub(super) fn end(&self) -> Micros {
-        self.end
+    fn share(&self, all: u64) -> u64 {
+        all / self.workers + u64::from(self.worker < all % self.workers)
     }
 
-    /// The next session of the bot in `slot`, which has run `sessions` so far; none when it is to
-    /// end. In an open model this waits for an arrival. `now` is the latest time that the caller
-    /// knows.
-    pub(super) async fn next(
+    /// Counts a bot in, and gives it its place.
+    pub(super) fn enrol(&self) -> Pace {
+        let nth = self.bots_made.replace(self.bots_made.get() + 1);
+        let local = nth * self.workers + self.worker;
+        let stretches = match &self.profile {
+            Profile::RampingVus { start_vus, stages, .. } => {
+                ramp::stretches(*start_vus, stages, local)
+            }
+            _ => Vec::new(),
+        };
+        Pace { local, sessions: 0, stretches }
+    }
+
+    /// What a bot does next. `now` is the latest time that the caller knows.
+    pub(super) fn next(&self, pace: &mut Pace, now: Micros) -> Next {
+        if self.control.phase() != Phase::Run {
+            return Next::End;
+        }
+        if now < self.start {
+            return Next::At(self.start);
+        }
+        match &self.profile {
+            Profile::ConstantArrivalRate { .. } | Profile::RampingArrivalRate { .. } => {
+                Next::Arrival
+            }
+            Profile::RampingVus { graceful_ramp_down, .. } => {
+                self.next_on_ramp(pace, now, micros(*graceful_ramp_down))
+            }
+            _ if now >= self.end => Next::End,
+            Profile::SharedIterations { iterations, .. } => {
+                let iteration = self.claimed.fetch_add(1, Ordering::Relaxed);
+                if iteration >= *iterations {
+                    return Next::End;
+                }
+                Next::Session(Assignment {
+                    session: 0,
+                    is_continued: false,
+                    ..self.immediate(self.first_number + iteration, pace, now)
+                })
+            }
+            Profile::PerVuIterations { iterations, .. } if pace.sessions >= *iterations => {
+                Next::End
+            }
+            Profile::PerVuIterations { .. } | Profile::ConstantVus { .. } => {
+                Next::Session(self.immediate(self.first_number + pace.local, pace, now))
+            }
+        }
+    }
+
+    /// A session that a bot takes up as soon as it is free.
+    fn immediate(&self, bot: u64, pace: &mut Pace, now: Micros) -> Assignment {
+        let session = pace.sessions;
+        pace.sessions += 1;
+        Assignment {
+            bot,
+            session,
+            due: now,
+            waited: 0,
+            is_continued: session > 0,
+            stop_at: self.end,
+            cut_off: self.end.saturating_add(self.graceful_stop),
+        }
+    }
+
+    fn next_on_ramp(&self, pace: &mut Pace, now: Micros, ramp_down: Micros) -> Next {
+        let within = now - self.start;
+        let Some(&stretch) = pace.stretches.iter().find(|stretch| within < stretch.end) else {
+            return Next::End;
+        };
+        if within < stretch.start {
+            return Next::At(self.start + stretch.start);
+        }
+        let session = self.immediate(self.first_number + pace.local, pace, now);
+        let stop_at = self.start + stretch.end;
+        let removed = stop_at.saturating_add(ramp_down).min(session.cut_off);
+        let cut_off = if stop_at == self.end { session.cut_off } else { removed };
+        Next::Session(Assignment { stop_at, cut_off, ..session })
+    }
+
+    /// Waits for an arrival; none when there will be no more.
+    pub(super) async fn arrival(
         &self,
         slots: &Slots,
         slot: SlotIndex,
-        sessions: u64,
         now: Micros,
     ) -> Option<Assignment> {
-        match &self.open {
-            Some(open) => self.next_arrival(open, slots, slot, now).await,
-            None => self.next_closed(slot, sessions, now),
+        let open = self.open.as_ref()?;
+        if let Some(assignment) = open.fresh.borrow_mut().pop_front() {
+            return Some(assignment);
         }
-    }
-
-    fn next_closed(&self, slot: SlotIndex, sessions: u64, now: Micros) -> Option<Assignment> {
-        if now >= self.end || self.control.phase() != Phase::Run {
-            return None;
-        }
-        if let Profile::SharedIterations { iterations, .. } = &self.profile {
-            let iteration = self.control.claim_iteration();
-            let bot = self.first_number + iteration;
-            return (iteration < *iterations).then(|| Assignment::immediate(bot, 0, now));
-        }
-        let bot = self.first_number + slot as u64 * self.workers + self.worker;
-        Some(Assignment::immediate(bot, sessions, now))
-    }
-
-    async fn next_arrival(
-        &self,
-        open: &OpenModel,
-        slots: &Slots,
-        slot: SlotIndex,
-        now: Micros,
-    ) -> Option<Assignment> {
-        if self.control.phase() == Phase::Run
-            && let Some(assignment) = self.take_due(open, now)
-        {
+        if let Some(assignment) = self.take_due(open, now) {
             // Since all bots were busy when it was due; a free one would have been handed it.
             return Some(Assignment { waited: now - assignment.due, ..assignment });
         }
         open.idle.borrow_mut().push_back(slot);
         poll_fn(|_| {
-            let assigned = {
-                let mut assigned = open.assigned.borrow_mut();
-                if assigned.len() <= slot {
-                    assigned.resize(slot + 1, None);
-                }
-                assigned[slot].take()
-            };
-            if assigned.is_some() {
-                return Poll::Ready(assigned);
+            let mut assigned = open.assigned.borrow_mut();
+            if assigned.len() <= slot {
+                assigned.resize(slot + 1, None);
             }
-            if self.has_ended(open) || slots.is_interrupted(slot) {
-                return Poll::Ready(None);
+            match assigned[slot].take() {
+                Some(assignment) => Poll::Ready(Some(assignment)),
+                None if self.has_ended(open) || slots.is_interrupted(slot) => Poll::Ready(None),
+                None => Poll::Pending,
             }
-            Poll::Pending
         })
         .await
     }
@@ -165,127 +285,87 @@ impl Pacing {
         open.next.get() >= open.arrivals.count || self.control.phase() != Phase::Run
     }
 
+    /// When the worker's next arrival is due.
+    fn next_due(&self, open: &OpenModel) -> Micros {
+        self.start.saturating_add(open.arrivals.due(open.next.get()))
+    }
+
     fn take_due(&self, open: &OpenModel, now: Micros) -> Option<Assignment> {
-        let index = open.next.get();
-        let due = open.arrivals.due(index);
-        if index >= open.arrivals.count || due > now {
+        let (index, due) = (open.next.get(), self.next_due(open));
+        if self.has_ended(open) || due > now {
             return None;
         }
         open.next.set(index + self.workers);
-        let bot = self.first_number + index;
-        Some(Assignment { bot, session: 0, due, waited: 0, is_continued: false })
+        Some(Assignment {
+            bot: self.first_number + index,
+            session: 0,
+            due,
+            waited: 0,
+            is_continued: false,
+            stop_at: self.end,
+            cut_off: self.end.saturating_add(self.graceful_stop),
+        })
     }
 
-    /// Hands due arrivals to free bots, and returns when the next one is due that a free bot could
-    /// take. Without a free bot, arrivals wait: the next bot to end a session takes the oldest.
-    pub(super) fn pump(&self, slots: &Slots, now: Micros) -> Micros {
-        let Some(open) = &self.open else { return NEVER };
-        if self.has_ended(open) {
-            for slot in open.idle.borrow_mut().drain(..) {
-                slots.wake(slot);
+    /// Hands due arrivals to free bots, asks for more bots where there are none, and drops what
+    /// may not wait. Arrivals that wait are taken, oldest first, by bots that end a session.
+    pub(super) fn pump(&self, slots: &Slots, now: Micros) -> Pumped {
+        let mut pumped = Pumped { again: NEVER, ..Pumped::default() };
+        let Some(open) = &self.open else { return pumped };
+        let max = self.share(open.supply.max);
+        while !self.has_ended(open) {
+            if self.next_due(open) > now {
+                pumped.again = self.next_due(open);
+                return pumped;
             }
-            return NEVER;
+            let idle = open.idle.borrow_mut().pop_front();
+            let may_make = self.bots_made.get() + pumped.make < max;
+            match (idle, open.supply.on_no_free_bot) {
+                (Some(slot), _) => {
+                    open.assigned.borrow_mut()[slot] = self.take_due(open, now);
+                    slots.wake(slot);
+                }
+                (None, _) if may_make => {
+                    open.fresh.borrow_mut().extend(self.take_due(open, now));
+                    pumped.make += 1;
+                }
+                (None, OnNoFreeBot::Drop) => {
+                    pumped.dropped += u64::from(self.take_due(open, now).is_some());
+                }
+                (None, OnNoFreeBot::Wait) => return pumped,
+            }
         }
-        loop {
-            let Some(slot) = open.idle.borrow_mut().pop_front() else { return NEVER };
-            let Some(assignment) = self.take_due(open, now) else {
-                open.idle.borrow_mut().push_front(slot);
-                let next = open.next.get();
-                return if next < open.arrivals.count { open.arrivals.due(next) } else { now };
-            };
-            open.assigned.borrow_mut()[slot] = Some(assignment);
+        for slot in open.idle.borrow_mut().drain(..) {
             slots.wake(slot);
         }
+        pumped
     }
 
     /// Sessions of this worker that were due by `now`; none where a session is due when a bot is.
     pub(super) fn due(&self, now: Micros) -> u64 {
-        let Some(open) = &self.open else { return 0 };
-        let arrived = open.arrivals.due_by(now);
+        let (Some(open), true) = (&self.open, now >= self.start) else { return 0 };
+        let arrived = open.arrivals.due_by(now.min(self.end) - self.start);
         arrived.saturating_sub(self.worker).div_ceil(self.workers)
     }
 
-    /// Sessions of this worker that have been given to a bot.
-    fn taken(&self, open: &OpenModel) -> u64 {
-        (open.next.get() - self.worker) / self.workers
-    }
-
-    /// Arrivals of this worker that were due by `now` and never started.
+    /// Sessions that were due by `now`, and neither started nor were counted as dropped.
     pub(super) fn unstarted(&self, now: Micros) -> u64 {
-        self.open.as_ref().map_or(0, |open| self.due(now) - self.taken(open))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::super::schedule::Rate;
-    use super::*;
-
-    fn closed(vus: u64, workers: usize, task_index: u32) -> Vec<Pacing> {
-        let profile = Profile::ConstantVus { vus, duration: Duration::from_secs(1) };
-        let control = Arc::new(Control::default());
-        (0..workers)
-            .map(|w| Pacing::new(profile.clone(), Arc::clone(&control), task_index, (w, workers)))
-            .collect()
-    }
-
-    fn bots_of(pacings: &[Pacing]) -> Vec<u64> {
-        let mut bots: Vec<u64> = pacings
-            .iter()
-            .flat_map(|p| (0..p.bots()).map(|slot| p.next_closed(slot, 0, 0).expect("runs").bot))
-            .collect();
-        bots.sort_unstable();
-        bots
-    }
-
-    #[test]
-    fn bots_are_the_same_however_many_workers_and_tasks_share_them() {
-        let whole: Vec<u64> = (0..10).collect();
-        for workers in 1..=4 {
-            assert_eq!(bots_of(&closed(10, workers, 0)), whole);
-        }
-        let mut tasks = bots_of(&closed(5, 2, 0));
-        tasks.extend(bots_of(&closed(5, 3, 1)));
-        assert_eq!(tasks, whole);
-    }
-
-    #[test]
-    fn shared_sessions_are_given_out_once_each() {
-        let profile = Profile::SharedIterations {
-            vus: 3,
-            iterations: 7,
-            max_duration: Duration::from_secs(1),
-        };
-        let pacing = Pacing::new(profile, Arc::default(), 1, (0, 1));
-        let given: Vec<u64> =
-            (0..9).filter_map(|_| pacing.next_closed(0, 0, 0)).map(|a| a.bot).collect();
-        assert_eq!(given, [7, 8, 9, 10, 11, 12, 13]);
-    }
-
-    #[test]
-    fn arrivals_are_dealt_to_workers_by_number_and_none_is_lost() {
-        let rate = Rate { count: 1_000, unit: Duration::from_secs(1) };
-        let profile = Profile::ConstantArrivalRate {
-            rate,
-            duration: Duration::from_secs(1),
-            iterations: None,
-            vus: 4,
-        };
-        let mut seen = Vec::new();
-        for worker in 0..3 {
-            let pacing = Pacing::new(profile.clone(), Arc::default(), 0, (worker, 3));
-            let open = pacing.open.as_ref().expect("an open model");
-            assert_eq!(pacing.take_due(open, 0).is_some(), worker == 0);
-            seen.extend((worker == 0).then_some(0));
-            while let Some(assignment) = pacing.take_due(open, 999_999) {
-                assert_eq!(assignment.due, assignment.bot * 1_000);
-                seen.push(assignment.bot);
+        let taken = |open: &OpenModel| (open.next.get() - self.worker) / self.workers;
+        match (&self.open, &self.profile) {
+            (Some(open), _) => self.due(now).saturating_sub(taken(open)),
+            // Of those that all share, the first worker speaks for all.
+            (None, Profile::SharedIterations { iterations, .. }) if self.worker == 0 => {
+                iterations.saturating_sub(self.claimed.load(Ordering::Relaxed))
             }
-            assert_eq!(pacing.unstarted(999_999), 0);
+            _ => 0,
         }
-        seen.sort_unstable();
-        assert_eq!(seen, (0..1_000).collect::<Vec<u64>>());
+    }
+
+    /// Sessions that a bot which has ended should still have run.
+    pub(super) fn left_out(&self, pace: &Pace) -> u64 {
+        match &self.profile {
+            Profile::PerVuIterations { iterations, .. } => iterations - pace.sessions,
+            _ => 0,
+        }
     }
 }

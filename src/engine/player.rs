@@ -13,20 +13,23 @@ use tallyho_replay::{
 use super::account::Attempt;
 use super::clock::{Micros, micros};
 use super::connection::Connections;
-use super::control::Phase;
 use super::exchange::{Timing, Wire, exchange};
 use super::pacing::Assignment;
 use super::sending::Sending;
 use super::timer::SlotIndex;
-use super::worker::Worker;
+use super::watch::Watch;
+use super::worker::{Scenario, Worker};
 
 /// What plays a bot's sessions.
 pub(super) struct Player<'a> {
     pub(super) worker: &'a Worker,
+    pub(super) scenario: &'a Scenario,
     pub(super) slot: SlotIndex,
     pub(super) connections: &'a mut Connections,
     /// The latest time that was read; one read of the clock per event serves all who ask.
     pub(super) now: Micros,
+    /// Who looks on, if anybody does.
+    pub(super) watch: &'a mut Option<Box<dyn Watch>>,
 }
 
 impl Player<'_> {
@@ -37,19 +40,23 @@ impl Player<'_> {
         assignment: Assignment,
     ) -> Option<Outcome> {
         let started = self.now;
-        self.worker.began();
+        self.worker.began(self.scenario);
         let who = Who {
-            scenario: self.worker.scenario_key,
+            scenario: self.scenario.key,
             bot: assignment.bot,
             session: assignment.session,
         };
         let (at_us, stopping) = (self.now, self.is_stopping());
         // Where an arrival makes the session, its bot was another one before: nothing is carried.
         let carry = if assignment.is_continued { Carry::Own } else { Carry::Given(b"null") };
-        let mut command = session.start(Start { who, carry, setup: None, at_us, stopping });
+        let setup = self.worker.setup.as_ref();
+        let mut command = session.start(Start { who, carry, setup, at_us, stopping });
         let mut step = Step { due: assignment.due, waited: assignment.waited, is_paused: false };
         let outcome = loop {
             self.note(session);
+            if let Some(watch) = self.watch {
+                watch.commanded(self.now, session, &command);
+            }
             let event = match command {
                 Command::Send => self.send(session, &mut step).await,
                 Command::Sleep(duration) => self.sleep(duration, &mut step).await,
@@ -61,16 +68,25 @@ impl Player<'_> {
             if self.worker.slots.is_interrupted(self.slot) {
                 break None;
             }
+            if let (Some(watch), Event::Failed(failure)) = (&mut *self.watch, &event) {
+                watch.failed(self.now, *failure);
+            }
             let (at_us, stopping) = (self.now, self.is_stopping());
             command = session.step(Input { at_us, stopping, event });
             if let Some(parts) = session.reclaim_response() {
+                if let Some(watch) = self.watch {
+                    watch.responded(self.now, session, &parts);
+                }
                 self.worker.buffers.give_back(parts.bytes);
             }
         };
-        self.worker.ended(session, self.now - started, outcome.as_ref());
+        if let Some(watch) = self.watch {
+            watch.ended(session, outcome.as_ref());
+        }
+        self.worker.ended((self.scenario, session), self.now - started, outcome.as_ref());
         if !step.is_paused {
             // A session that waits for nothing must not keep its worker from everything else.
-            self.pause(self.now + 1_000).await;
+            self.pause(self.now + 1_000, || false).await;
         }
         outcome
     }
@@ -106,6 +122,7 @@ impl Player<'_> {
         };
         self.now = timing.completed.max(self.now);
         let attempt = Attempt {
+            scenario: self.scenario,
             name: &sending.name,
             expected: sending.expected,
             step,
@@ -127,7 +144,7 @@ impl Player<'_> {
     }
 
     fn is_stopping(&self) -> bool {
-        self.worker.control.phase() != Phase::Run || self.now >= self.worker.pacing.end()
+        self.worker.slots.is_stopping(self.slot)
     }
 
     fn note(&self, session: &Session) {
@@ -136,15 +153,17 @@ impl Player<'_> {
 
     async fn sleep(&mut self, duration: Duration, step: &mut Step) -> Event {
         let wake_at = step.due.max(self.now) + micros(duration);
-        self.pause(wake_at).await;
-        // A sleep that the end of the run cut short leaves the next step due now.
+        // The stop wakes a bot once; one that then goes on sleeping sleeps as long as it wants to,
+        // until it is cut off.
+        let was_stopping = self.is_stopping();
+        let (slots, slot) = (&self.worker.slots, self.slot);
+        self.pause(wake_at, || !was_stopping && slots.is_stopping(slot)).await;
         *step = Step { due: wake_at.min(self.now), waited: 0, is_paused: true };
         Event::Woke
     }
 
-    async fn pause(&mut self, wake_at: Micros) {
+    async fn pause(&mut self, wake_at: Micros, is_over: impl Fn() -> bool) {
         let worker = self.worker;
-        let is_over = || worker.control.phase() != Phase::Run;
         worker.timer.sleep(&worker.slots, (self.slot, wake_at), is_over).await;
         self.now = worker.clock.now();
     }

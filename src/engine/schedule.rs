@@ -1,13 +1,13 @@
-//! When each arrival is due.
+//! Load profiles: k6's executors, as plain values.
 //!
-//! Due times are computed in closed form from the arrival's number, never by adding up delays, so
-//! an hour-long run does not drift and a replay can recompute any arrival.
-//! Knows nothing of clocks: see worker.rs.
+//! What they mean, instant by instant, is computed in `arrivals.rs` and `ramp.rs`.
 
 use std::fmt;
 use std::time::Duration;
 
+use super::arrivals::Arrivals;
 use super::clock::{Micros, micros};
+use super::ramp;
 
 /// So many starts in so much time, as in k6's `rate` and `timeUnit`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,55 +37,68 @@ impl fmt::Display for Rate {
     }
 }
 
-/// Evenly spaced arrivals: number `i` is due at `i * unit / rate`, for every such instant before
-/// the end.
+/// A linear change of the number of bots, or of the rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Arrivals {
-    rate: Rate,
-    /// How many arrivals there are in all.
-    pub(super) count: u64,
+pub struct Stage {
+    /// How long it takes; none is a jump.
+    pub duration: Duration,
+    /// Bots, or starts per unit of the rate, at its end.
+    pub target: u64,
 }
 
-impl Arrivals {
-    /// Arrivals at a constant rate for `duration`, but at most `limit` of them.
-    pub(super) fn constant(rate: Rate, duration: Duration, limit: Option<u64>) -> Self {
-        let (duration, unit) = (duration.as_micros(), rate.unit.as_micros());
-        let area = (duration * u128::from(rate.count)).div_ceil(unit);
-        let count = u64::try_from(area).unwrap_or(u64::MAX);
-        Self { rate, count: limit.map_or(count, |limit| count.min(limit)) }
-    }
-
-    /// How many arrivals are due at `now` or before.
-    pub(super) fn due_by(&self, now: Micros) -> u64 {
-        // floor(i * unit / rate) <= now  <=>  i * unit < (now + 1) * rate
-        let rate = u128::from(self.rate.count);
-        let passed = ((u128::from(now) + 1) * rate).div_ceil(self.rate.unit.as_micros());
-        u64::try_from(passed).unwrap_or(u64::MAX).min(self.count)
-    }
-
-    /// When arrival `index` is due, rounded down to a whole microsecond.
-    pub(super) fn due(&self, index: u64) -> Micros {
-        let at = u128::from(index) * self.rate.unit.as_micros() / u128::from(self.rate.count);
-        Micros::try_from(at).unwrap_or(Micros::MAX)
-    }
+/// What becomes of an arrival when no bot is free and no more may be added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum OnNoFreeBot {
+    /// It starts as soon as a bot is free, and is measured from when it was due.
+    Wait,
+    /// It never starts, and is counted as dropped.
+    Drop,
 }
 
-/// The load profile of a run.
+/// The bots of an open model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Supply {
+    /// Bots there are from the beginning.
+    pub prepared: u64,
+    /// Bots there may be; they are added when an arrival finds none free.
+    pub max: u64,
+    /// What happens beyond that.
+    pub on_no_free_bot: OnNoFreeBot,
+}
+
+/// The load profile of a scenario.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Profile {
-    /// A fixed number of bots, each starting its next session when one ends, for a time (k6:
-    /// constant-vus).
+    /// A fixed number of bots, each starting its next session when one ends (k6: constant-vus).
     ConstantVus {
         /// How many bots.
         vus: u64,
         /// For how long sessions start.
         duration: Duration,
     },
+    /// As many bots as a line says that goes from target to target (k6: ramping-vus).
+    RampingVus {
+        /// How many bots at first.
+        start_vus: u64,
+        /// The line's pieces.
+        stages: Vec<Stage>,
+        /// How long a bot that the line removes may take to end its session.
+        graceful_ramp_down: Duration,
+    },
     /// A fixed number of sessions, shared by a fixed number of bots (k6: shared-iterations).
     SharedIterations {
         /// How many bots.
         vus: u64,
         /// How many sessions in all.
+        iterations: u64,
+        /// After this time no more sessions start.
+        max_duration: Duration,
+    },
+    /// A fixed number of sessions for each bot (k6: per-vu-iterations).
+    PerVuIterations {
+        /// How many bots.
+        vus: u64,
+        /// How many sessions each.
         iterations: u64,
         /// After this time no more sessions start.
         max_duration: Duration,
@@ -99,24 +112,20 @@ pub enum Profile {
         duration: Duration,
         /// An end by number that may come before the end by time.
         iterations: Option<u64>,
-        /// How many bots, so how many sessions at once.
-        vus: u64,
+        /// The bots for it.
+        supply: Supply,
     },
-}
-
-impl fmt::Display for Profile {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::ConstantVus { vus, duration } => write!(f, "{vus} bots for {duration:?}"),
-            Self::SharedIterations { vus, iterations, max_duration } => {
-                write!(f, "{iterations} sessions shared by {vus} bots, within {max_duration:?}")
-            }
-            Self::ConstantArrivalRate { rate, duration, iterations, vus } => {
-                write!(f, "{rate} for {duration:?}, up to {vus} at once")?;
-                iterations.map_or(Ok(()), |iterations| write!(f, ", {iterations} sessions in all"))
-            }
-        }
-    }
+    /// Sessions start at a rate that goes from target to target (k6: ramping-arrival-rate).
+    RampingArrivalRate {
+        /// How many sessions start per unit at first.
+        start_rate: u64,
+        /// The time that rates are per.
+        unit: Duration,
+        /// The rate's pieces.
+        stages: Vec<Stage>,
+        /// The bots for it.
+        supply: Supply,
+    },
 }
 
 impl Profile {
@@ -126,7 +135,11 @@ impl Profile {
         match self {
             Self::ConstantVus { vus, .. }
             | Self::SharedIterations { vus, .. }
-            | Self::ConstantArrivalRate { vus, .. } => *vus,
+            | Self::PerVuIterations { vus, .. } => *vus,
+            Self::RampingVus { start_vus, stages, .. } => ramp::most(*start_vus, stages),
+            Self::ConstantArrivalRate { supply, .. } | Self::RampingArrivalRate { supply, .. } => {
+                supply.max
+            }
         }
     }
 
@@ -137,15 +150,32 @@ impl Profile {
             Self::ConstantVus { duration, .. } | Self::ConstantArrivalRate { duration, .. } => {
                 *duration
             }
-            Self::SharedIterations { max_duration, .. } => *max_duration,
+            Self::SharedIterations { max_duration, .. }
+            | Self::PerVuIterations { max_duration, .. } => *max_duration,
+            Self::RampingVus { stages, .. } | Self::RampingArrivalRate { stages, .. } => {
+                ramp::duration(stages)
+            }
         }
     }
 
-    /// How many sessions are due in all, where that is fixed.
+    /// The bots of an open model; none for a closed one.
+    pub(super) fn supply(&self) -> Option<Supply> {
+        match self {
+            Self::ConstantArrivalRate { supply, .. } | Self::RampingArrivalRate { supply, .. } => {
+                Some(*supply)
+            }
+            _ => None,
+        }
+    }
+
+    /// The arrivals of an open model; none for a closed one.
     pub(super) fn arrivals(&self) -> Option<Arrivals> {
         match self {
             Self::ConstantArrivalRate { rate, duration, iterations, .. } => {
                 Some(Arrivals::constant(*rate, *duration, *iterations))
+            }
+            Self::RampingArrivalRate { start_rate, unit, stages, .. } => {
+                Some(Arrivals::ramping(*start_rate, *unit, stages))
             }
             _ => None,
         }
@@ -156,50 +186,33 @@ impl Profile {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn per_second(count: u64) -> Rate {
-        Rate { count, unit: Duration::from_secs(1) }
-    }
-
-    #[test]
-    fn as_many_arrivals_are_due_as_the_area_of_the_profile_says() {
-        let thirty = Duration::from_secs(30);
-        assert_eq!(Arrivals::constant(per_second(5_000), thirty, None).count, 150_000);
-        assert_eq!(Arrivals::constant(per_second(5_000), thirty, Some(10)).count, 10);
-        // 7 in 2 s are due at 0, 285714, 571428 and 857142 µs of the first second.
-        let seven = Rate { count: 7, unit: Duration::from_secs(2) };
-        assert_eq!(Arrivals::constant(seven, Duration::from_secs(1), None).count, 4);
-    }
-
-    #[test]
-    fn every_arrival_is_due_before_the_end_and_the_next_one_would_not_be() {
-        for count in [1, 3, 7, 999, 1_000, 33_333, 1_000_001] {
-            let rate = per_second(count);
-            let duration = Duration::from_millis(1_234);
-            let arrivals = Arrivals::constant(rate, duration, None);
-            assert!(arrivals.due(arrivals.count - 1) < micros(duration), "rate {count}");
-            assert!(arrivals.due(arrivals.count) >= micros(duration), "rate {count}");
-        }
-    }
-
-    #[test]
-    fn arrivals_due_by_an_instant_are_those_whose_due_time_has_come() {
-        for count in [1, 3, 7, 999, 33_333, 1_000_001] {
-            let arrivals = Arrivals::constant(per_second(count), Duration::from_millis(50), None);
-            for now in [0, 1, 999, 1_000, 1_001, 25_000, 49_999, 50_000, 60_000] {
-                let counted = (0..arrivals.count).filter(|&i| arrivals.due(i) <= now).count();
-                assert_eq!(arrivals.due_by(now), counted as u64, "rate {count} at {now}");
+impl fmt::Display for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let duration = self.duration();
+        match self {
+            Self::ConstantVus { vus, .. } => write!(f, "{vus} bots for {duration:?}"),
+            Self::RampingVus { start_vus, stages, .. } => {
+                write!(f, "{start_vus} bots")?;
+                stages.iter().try_for_each(|s| write!(f, " -> {} in {:?}", s.target, s.duration))
+            }
+            Self::SharedIterations { vus, iterations, .. } => {
+                write!(f, "{iterations} sessions shared by {vus} bots, within {duration:?}")
+            }
+            Self::PerVuIterations { vus, iterations, .. } => {
+                write!(f, "{iterations} sessions for each of {vus} bots, within {duration:?}")
+            }
+            Self::ConstantArrivalRate { rate, iterations, supply, .. } => {
+                write!(f, "{rate} for {duration:?}, up to {} at once", supply.max)?;
+                iterations.map_or(Ok(()), |iterations| write!(f, ", {iterations} sessions in all"))
+            }
+            Self::RampingArrivalRate { start_rate, unit, stages, supply } => {
+                let rate = |count| Rate { count, unit: *unit };
+                write!(f, "{}", rate(*start_rate))?;
+                for stage in stages {
+                    write!(f, " -> {} in {:?}", rate(stage.target), stage.duration)?;
+                }
+                write!(f, ", up to {} at once", supply.max)
             }
         }
-    }
-
-    #[test]
-    fn an_hour_of_arrivals_does_not_drift() {
-        let arrivals = Arrivals::constant(per_second(3), Duration::from_secs(3_600), None);
-        assert_eq!(arrivals.due(3 * 3_599), 3_599_000_000);
-        assert!((1..arrivals.count).all(|index| arrivals.due(index) > arrivals.due(index - 1)));
     }
 }

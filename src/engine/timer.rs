@@ -44,29 +44,53 @@ pub(super) const SCAN_INTERVAL_US: Micros = 10_000;
 /// No deadline, and no instant to wake at.
 pub(super) const NEVER: Micros = Micros::MAX;
 
-/// What each bot of a worker waits for. Deadlines lie side by side, so that the scan reads 8 bytes
-/// a bot.
+/// What each bot of a worker waits for. What is scanned lies side by side, 24 bytes a bot.
 pub(super) struct Slots {
-    deadlines: RefCell<Vec<Micros>>,
+    limits: RefCell<Vec<Limits>>,
     places: RefCell<Vec<Place>>,
+    /// The whole run is stopping: no bot goes back to running.
+    is_stopping: Cell<bool>,
+    /// The whole run is cut off.
+    is_halted: Cell<bool>,
 }
+
+/// The instants at which a bot's slot is to be told something.
+#[derive(Clone, Copy)]
+struct Limits {
+    /// Its request has run out of time.
+    deadline: Micros,
+    /// Its session should come to an end.
+    stop_at: Micros,
+    /// Its session is cut off.
+    cut_off: Micros,
+}
+
+const NO_LIMITS: Limits = Limits { deadline: NEVER, stop_at: NEVER, cut_off: NEVER };
 
 struct Place {
     waker: Option<Waker>,
     wake_at: Micros,
     signal: Signal,
+    is_stopping: bool,
 }
 
 impl Slots {
     pub(super) fn new() -> Self {
-        Self { deadlines: RefCell::default(), places: RefCell::default() }
+        Self {
+            limits: RefCell::default(),
+            places: RefCell::default(),
+            is_stopping: Cell::new(false),
+            is_halted: Cell::new(false),
+        }
     }
 
     /// A place for one more bot.
     pub(super) fn add(&self) -> SlotIndex {
-        self.deadlines.borrow_mut().push(NEVER);
+        self.limits.borrow_mut().push(NO_LIMITS);
         let mut places = self.places.borrow_mut();
-        places.push(Place { waker: None, wake_at: NEVER, signal: Signal::None });
+        let signal = if self.is_halted.get() { Signal::Interrupted } else { Signal::None };
+        let is_stopping = self.is_stopping.get();
+        places.push(Place { waker: None, wake_at: NEVER, signal, is_stopping });
         places.len() - 1
     }
 
@@ -94,42 +118,70 @@ impl Slots {
         self.signal(slot) == Signal::Interrupted
     }
 
-    /// Starts a request's deadline and forgets an expiry that came too late to matter.
+    /// Whether the bot's session should come to an end.
+    pub(super) fn is_stopping(&self, slot: SlotIndex) -> bool {
+        self.places.borrow()[slot].is_stopping
+    }
+
+    /// Begins a session: from `stop_at` on it should end, and at `cut_off` it is made to.
+    pub(super) fn begin_session(&self, slot: SlotIndex, stop_at: Micros, cut_off: Micros) {
+        self.limits.borrow_mut()[slot] = Limits { deadline: NEVER, stop_at, cut_off };
+        let place = &mut self.places.borrow_mut()[slot];
+        place.is_stopping = self.is_stopping.get();
+        place.signal = if self.is_halted.get() { Signal::Interrupted } else { Signal::None };
+    }
+
+    /// Ends a session: nothing is to be told until the next.
+    pub(super) fn end_session(&self, slot: SlotIndex) {
+        self.limits.borrow_mut()[slot] = NO_LIMITS;
+    }
+
+    /// Starts a request's deadline.
     pub(super) fn set_deadline(&self, slot: SlotIndex, deadline: Micros) {
-        self.deadlines.borrow_mut()[slot] = deadline;
+        self.limits.borrow_mut()[slot].deadline = deadline;
     }
 
     /// Ends a deadline; an expiry that nobody has seen yet is taken back, an interrupt stays.
     pub(super) fn clear_deadline(&self, slot: SlotIndex) {
-        self.deadlines.borrow_mut()[slot] = NEVER;
+        self.limits.borrow_mut()[slot].deadline = NEVER;
         let place = &mut self.places.borrow_mut()[slot];
         if place.signal == Signal::Expired {
             place.signal = Signal::None;
         }
     }
 
-    /// Wakes every bot whose request has run out of time.
-    pub(super) fn expire_deadlines(&self, now: Micros) {
-        let mut deadlines = self.deadlines.borrow_mut();
-        for (slot, deadline) in deadlines.iter_mut().enumerate() {
-            if *deadline <= now {
-                *deadline = NEVER;
-                self.raise(slot, Signal::Expired);
+    /// Wakes every bot for which an instant of its limits has come.
+    pub(super) fn scan(&self, now: Micros) {
+        let mut limits = self.limits.borrow_mut();
+        for (slot, limits) in limits.iter_mut().enumerate() {
+            if limits.deadline <= now {
+                limits.deadline = NEVER;
+                self.tell(slot, |place| place.signal = Signal::Expired);
+            }
+            if limits.stop_at <= now {
+                limits.stop_at = NEVER;
+                self.tell(slot, |place| place.is_stopping = true);
+            }
+            if limits.cut_off <= now {
+                limits.cut_off = NEVER;
+                self.tell(slot, |place| place.signal = Signal::Interrupted);
             }
         }
     }
 
-    /// Tells every bot that the run is over.
-    pub(super) fn interrupt_all(&self) {
+    /// Tells every bot that the run is stopping, and wakes those that sleep.
+    pub(super) fn stop_all(&self) {
+        self.is_stopping.set(true);
         for slot in 0..self.count() {
-            self.raise(slot, Signal::Interrupted);
+            self.tell(slot, |place| place.is_stopping = true);
         }
     }
 
-    /// Wakes every bot that sleeps, since the run is draining.
-    pub(super) fn wake_all(&self) {
+    /// Cuts every bot off.
+    pub(super) fn interrupt_all(&self) {
+        self.is_halted.set(true);
         for slot in 0..self.count() {
-            self.wake(slot);
+            self.tell(slot, |place| place.signal = Signal::Interrupted);
         }
     }
 
@@ -137,8 +189,8 @@ impl Slots {
         self.places.borrow().len()
     }
 
-    fn raise(&self, slot: SlotIndex, signal: Signal) {
-        self.places.borrow_mut()[slot].signal = signal;
+    fn tell(&self, slot: SlotIndex, change: impl FnOnce(&mut Place)) {
+        change(&mut self.places.borrow_mut()[slot]);
         self.wake(slot);
     }
 }

@@ -6,23 +6,26 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::io;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::Duration;
 
 use tokio::sync::oneshot::error::TryRecvError;
 
-use tallyho_replay::{BotType, Failure, Outcome, RunFacts, Scratch, Session};
+use tallyho_replay::{BotType, Failure, Outcome, Recording, RunFacts, Scratch, Session};
 
 use super::buffers::Buffers;
 use super::clock::{Micros, RunClock, micros};
 use super::connection::{Connections, Connector, Origin};
 use super::control::{Control, Phase};
 use super::exchange::Timing;
-use super::pacing::Pacing;
+use super::pacing::{Next, Pacing, Position};
 use super::player::Player;
 use super::timer::{NEVER, SCAN_INTERVAL_US, SlotIndex, Slots, Timer};
-use super::{DriverReport, RunPlan, driver, machine};
+use super::plan::RunPlan;
+use super::{DriverReport, driver, machine};
 use crate::metrics::{Recorder, ScenarioIndex, Snapshot};
 
 /// What a worker tells the coordinator.
@@ -44,12 +47,20 @@ pub(super) struct Report {
     pub(super) snapshot: Snapshot,
 }
 
+/// What all workers of a run share.
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub(super) plan: Arc<RunPlan>,
+    pub(super) control: Arc<Control>,
+    /// For each scenario, how many of the sessions that all bots share have been claimed.
+    pub(super) claimed: Vec<Arc<AtomicU64>>,
+}
+
 /// What a worker's thread is given.
 pub(super) struct Setup {
     pub(super) index: usize,
     pub(super) core: Option<usize>,
-    pub(super) plan: Arc<RunPlan>,
-    pub(super) control: Arc<Control>,
+    pub(super) shared: Shared,
     pub(super) messages: Sender<Message>,
     /// The run's clock, sent once when all workers are ready.
     pub(super) start: Receiver<RunClock>,
@@ -59,10 +70,10 @@ pub(super) struct Setup {
 
 /// Runs a worker on the calling thread until all its bots have ended.
 pub(super) fn run_thread(setup: Setup) {
-    let Setup { index, core, plan, control, messages, start, spares } = setup;
+    let Setup { index, core, shared, messages, start, spares } = setup;
     let _pinned = core.map(machine::pin_thread);
-    let pacing_share = plan.connections_per_worker();
-    let (mut runtime, report) = match driver::build(plan.io_driver, pacing_share) {
+    let (io_driver, connections) = (shared.plan.io_driver, shared.plan.connections_per_worker());
+    let (mut runtime, report) = match driver::build(io_driver, connections) {
         Ok(built) => built,
         Err(error) => {
             let _coordinator_gone = messages.send(Message::Failed(error));
@@ -75,7 +86,7 @@ pub(super) fn run_thread(setup: Setup) {
     let Ok(clock) = start.recv() else { return };
     let link = Link { index, messages, spares };
     runtime.block_on(async {
-        match Worker::new(&link, &plan, control, clock, is_epoll) {
+        match Worker::new(&shared, index, clock, is_epoll) {
             Ok(worker) => Rc::new(worker).run(link).await,
             Err(error) => {
                 let error = format!("worker {index} cannot start: {error}");
@@ -97,83 +108,109 @@ pub(super) struct Worker {
     pub(super) plan: Arc<RunPlan>,
     pub(super) control: Arc<Control>,
     pub(super) clock: RunClock,
-    pub(super) pacing: Pacing,
     pub(super) slots: Slots,
     pub(super) timer: Timer,
     pub(super) connector: Connector,
     pub(super) buffers: Buffers,
     pub(super) recorder: RefCell<Recorder>,
-    pub(super) scenario: ScenarioIndex,
-    /// What the scenario's name is in the key of every draw.
-    pub(super) scenario_key: u64,
-    pub(super) origins: RefCell<Vec<Rc<Origin>>>,
+    pub(super) setup: Option<Rc<[u8]>>,
+    scenarios: Vec<Rc<Scenario>>,
+    origins: RefCell<Vec<Rc<Origin>>>,
     facts: Rc<RunFacts>,
-    bot_type: Rc<BotType>,
     scratch: Rc<Scratch>,
-    bots_alive: Cell<usize>,
+    bots_alive: Cell<u64>,
+    bots_made: Cell<u64>,
+}
+
+/// A scenario, as this worker plays it.
+pub(super) struct Scenario {
+    pub(super) pacing: Pacing,
+    pub(super) index: ScenarioIndex,
+    /// What the scenario's name is in the key of every draw.
+    pub(super) key: u64,
+    bot_type: Rc<BotType>,
     /// Due sessions that have been reported.
     due_reported: Cell<u64>,
 }
 
 impl Worker {
-    fn new(
-        link: &Link,
-        plan: &Arc<RunPlan>,
-        control: Arc<Control>,
-        clock: RunClock,
-        is_epoll: bool,
-    ) -> std::io::Result<Self> {
-        let position = (link.index, plan.pins.len());
-        let profile = plan.profile.clone();
-        let pacing = Pacing::new(profile, Arc::clone(&control), plan.task_index, position);
+    fn new(shared: &Shared, index: usize, clock: RunClock, is_epoll: bool) -> io::Result<Self> {
+        let plan = &shared.plan;
+        let mut recorder = Recorder::new();
+        let scenarios = scenarios(shared, index, &mut recorder);
         let origins = plan
             .origins
             .iter()
             .map(|(key, addresses)| Rc::new(Origin::new(key.clone(), addresses.clone())));
-        let mut recorder = Recorder::new();
-        let scenario = recorder.scenario(&plan.scenario);
         Ok(Self {
-            control,
+            control: Arc::clone(&shared.control),
             clock,
-            pacing,
             slots: Slots::new(),
             timer: Timer::new(clock)?,
             connector: Connector::new(plan.sources.clone(), is_epoll),
             buffers: Buffers::default(),
             recorder: RefCell::new(recorder),
-            scenario,
-            scenario_key: plan.scenario_key,
+            setup: plan.setup.as_deref().map(Rc::from),
+            scenarios,
             origins: RefCell::new(origins.collect()),
             facts: Rc::new(plan.facts.clone()),
-            bot_type: (plan.bot)(),
             scratch: Scratch::new(),
             bots_alive: Cell::new(0),
-            due_reported: Cell::new(0),
+            bots_made: Cell::new(0),
             plan: Arc::clone(plan),
         })
     }
 
     /// Starts the bots and keeps time until the last of them has ended.
     async fn run(self: Rc<Self>, link: Link) {
-        for _ in 0..self.pacing.bots() {
-            let slot = self.slots.add();
-            self.bots_alive.set(self.bots_alive.get() + 1);
-            monoio::spawn(Rc::clone(&self).run_bot(slot));
+        for scenario in &self.scenarios {
+            for _ in 0..scenario.pacing.bots_prepared() {
+                self.make_bot(scenario);
+            }
         }
         let readiness = self.timer.readiness().expect("the timer's descriptor can be registered");
         let mut watch = Watch { next_scan: 0, second: 1, phase: Phase::Run, cut_off: NEVER };
         while self.bots_alive.get() > 0 {
-            let next_arrival = self.pacing.pump(&self.slots, self.clock.now());
+            let next_arrival = self.pump(self.clock.now());
             let also = watch.next_scan.min(next_arrival).min(watch.second * SECOND);
             let now = self.timer.wait(&readiness, also).await;
             self.timer.fire(&self.slots, now);
             self.keep_watch(&mut watch, &link, now);
         }
         let now = self.clock.now();
-        let unstarted = self.pacing.unstarted(now.min(self.pacing.end()));
-        self.recorder.borrow_mut().dropped(self.scenario, unstarted);
+        for scenario in &self.scenarios {
+            self.dropped(scenario, scenario.pacing.unstarted(now));
+        }
         let report = self.report(&link, watch.second, now);
         let _coordinator_gone = link.messages.send(Message::Done(link.index, Box::new(report)));
+    }
+
+    /// Starts one more bot.
+    fn make_bot(self: &Rc<Self>, scenario: &Rc<Scenario>) {
+        let slot = self.slots.add();
+        self.bots_alive.set(self.bots_alive.get() + 1);
+        self.bots_made.set(self.bots_made.get() + 1);
+        monoio::spawn(Rc::clone(self).run_bot(Rc::clone(scenario), slot));
+    }
+
+    /// Hands out what is due, and returns when the next arrival is.
+    fn pump(self: &Rc<Self>, now: Micros) -> Micros {
+        let mut again = NEVER;
+        for scenario in &self.scenarios {
+            let pumped = scenario.pacing.pump(&self.slots, now);
+            (0..pumped.make).for_each(|_| self.make_bot(scenario));
+            self.dropped(scenario, pumped.dropped);
+            again = again.min(pumped.again);
+        }
+        again
+    }
+
+    fn dropped(&self, scenario: &Scenario, sessions: u64) {
+        let mut recorder = self.recorder.borrow_mut();
+        recorder.dropped(scenario.index, sessions);
+        if !scenario.pacing.is_open() {
+            recorder.due(scenario.index, sessions);
+        }
     }
 
     /// Deadlines, phases and the report of the second, each when it is time.
@@ -181,21 +218,19 @@ impl Worker {
         if now >= watch.second * SECOND {
             let report = self.report(link, watch.second, now);
             watch.second = now / SECOND + 1;
-            let _coordinator_gone =
-                link.messages.send(Message::Second(link.index, Box::new(report)));
+            let message = Message::Second(link.index, Box::new(report));
+            let _coordinator_gone = link.messages.send(message);
         }
         if now < watch.next_scan {
             return;
         }
         watch.next_scan = now + SCAN_INTERVAL_US;
-        self.slots.expire_deadlines(now);
+        self.slots.scan(now);
         let phase = self.control.phase();
-        if watch.cut_off == NEVER && (phase != Phase::Run || now >= self.pacing.end()) {
-            watch.cut_off = now + micros(self.plan.drain);
-        }
         if phase != watch.phase {
             watch.phase = phase;
-            self.slots.wake_all();
+            watch.cut_off = watch.cut_off.min(now + micros(self.plan.drain));
+            self.slots.stop_all();
         }
         if phase == Phase::Interrupt || now >= watch.cut_off {
             self.slots.interrupt_all();
@@ -204,10 +239,12 @@ impl Worker {
 
     fn report(&self, link: &Link, second: u64, now: Micros) -> Report {
         let spare = link.spares.try_recv().unwrap_or_default();
-        let due = self.pacing.due(now.min(self.pacing.end()));
         let mut recorder = self.recorder.borrow_mut();
-        recorder.due(self.scenario, due - self.due_reported.replace(due));
-        recorder.bots(self.bots_alive.get() as u64, self.pacing.bots() as u64);
+        for scenario in &self.scenarios {
+            let due = scenario.pacing.due(now);
+            recorder.due(scenario.index, due - scenario.due_reported.replace(due));
+        }
+        recorder.bots(self.bots_alive.get(), self.bots_made.get());
         recorder.cpu(micros(machine::thread_cpu()));
         Report { second: second - 1, snapshot: recorder.swap(spare) }
     }
@@ -252,31 +289,77 @@ impl Worker {
     }
 
     /// One bot: session after session, until the profile has no more for it.
-    async fn run_bot(self: Rc<Self>, slot: SlotIndex) {
+    async fn run_bot(self: Rc<Self>, scenario: Rc<Scenario>, slot: SlotIndex) {
         self.slots.attach(slot).await;
         self.control.bot_started();
-        let mut session = Session::new(&self.bot_type, &self.facts, &self.scratch);
+        let mut pace = scenario.pacing.enrol();
+        let mut session = Session::new(&scenario.bot_type, &self.facts, &self.scratch);
+        session.set_recording(Recording::Off);
         let mut connections = Connections::default();
-        let (mut sessions, mut now) = (0, self.clock.now());
-        while let Some(assignment) = self.pacing.next(&self.slots, slot, sessions, now).await {
+        let mut watch = self.plan.watch.as_ref().map(|make| make());
+        let mut now = self.clock.now();
+        loop {
+            let assignment = match scenario.pacing.next(&mut pace, now) {
+                Next::Session(assignment) => Some(assignment),
+                Next::Arrival => scenario.pacing.arrival(&self.slots, slot, now).await,
+                Next::End => None,
+                Next::At(at) => {
+                    self.rest(slot, at).await;
+                    now = self.clock.now();
+                    continue;
+                }
+            };
+            let Some(assignment) = assignment else { break };
             now = if assignment.due > now { self.clock.now() } else { now };
-            let mut player = Player { worker: &self, slot, connections: &mut connections, now };
+            self.slots.begin_session(slot, assignment.stop_at, assignment.cut_off);
+            let (connections, watch) = (&mut connections, &mut watch);
+            let scenario = &scenario;
+            let mut player = Player { worker: &self, scenario, slot, connections, now, watch };
             let outcome = player.play(&mut session, assignment).await;
             now = player.now;
-            sessions += 1;
+            self.slots.end_session(slot);
             match outcome {
-                None | Some(Outcome::StopBot) => break,
+                Some(Outcome::StopBot) => break,
                 Some(Outcome::AbortRun(reason)) => self.control.abort(reason.as_str()),
-                Some(_) => {}
+                _ => {}
             }
         }
         drop(session);
+        self.dropped(&scenario, scenario.pacing.left_out(&pace));
         self.control.bot_ended();
         self.bots_alive.set(self.bots_alive.get() - 1);
         if self.bots_alive.get() == 0 {
             self.timer.arm(now);
         }
     }
+
+    /// Waits until `at`, or until the run stops.
+    async fn rest(&self, slot: SlotIndex, at: Micros) {
+        let is_over = || self.slots.is_stopping(slot);
+        self.timer.sleep(&self.slots, (slot, at), is_over).await;
+    }
+}
+
+/// The worker's share of every scenario.
+fn scenarios(shared: &Shared, worker: usize, recorder: &mut Recorder) -> Vec<Rc<Scenario>> {
+    let plan = &shared.plan;
+    let workers = plan.pins.len();
+    let mut first_bot = u64::from(plan.task_index) * plan.facts.bots_per_task.max(plan.vus());
+    let mut scenarios = Vec::with_capacity(plan.scenarios.len());
+    for (scenario, claimed) in plan.scenarios.iter().zip(&shared.claimed) {
+        let task_index = plan.task_index;
+        let position = Position { worker, workers, task_index, first_bot };
+        let control = Arc::clone(&shared.control);
+        scenarios.push(Rc::new(Scenario {
+            pacing: Pacing::new(scenario, position, control, Arc::clone(claimed)),
+            index: recorder.scenario(&scenario.name),
+            key: scenario.key,
+            bot_type: (scenario.bot)(),
+            due_reported: Cell::new(0),
+        }));
+        first_bot += scenario.profile.vus();
+    }
+    scenarios
 }
 
 const SECOND: Micros = 1_000_000;

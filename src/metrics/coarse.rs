@@ -2,7 +2,8 @@
 //!
 //! An hour has 3600 rows of three histograms. At 2 digits a second of 20,000 requests is a few
 //! hundred counts (some 600 bytes in `run.json`) instead of thousands, and rows still add up
-//! exactly: every step of the finer layout lies within one step of this one. Quantiles are within 1 %.
+//! exactly: every step of the finer layout lies within one step of this one. Quantiles are within
+//! 1 %.
 
 use super::histogram::{Count, Figures, Histogram, index_of, lowest_at, percentile_of};
 

@@ -1,0 +1,67 @@
+//! `tallyho check FILE`: everything that is wrong with a scenario, at once.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::config::{self, Colour, Options, Plan};
+use crate::exit::Exit;
+use crate::units;
+
+/// What `tallyho check` takes.
+#[derive(Args, Debug)]
+pub struct CheckArgs {
+    /// The scenario file
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+
+    /// A parameter of the scenario, as `tallyho run` would be given it; may be given more than once
+    #[arg(short = 'e', long = "env", value_name = "KEY=VALUE", value_parser = units::parameter)]
+    pub parameters: Vec<(String, String)>,
+}
+
+/// Checks the file and prints what it found; warnings alone are no failure.
+///
+/// # Errors
+///
+/// None at present; the findings are printed.
+pub fn run(args: &CheckArgs) -> anyhow::Result<Exit> {
+    let options = Options { parameters: args.parameters.clone(), ..scenario_options() };
+    match config::check(&args.file, &options) {
+        Ok(checked) => {
+            eprint!("{}", checked.findings.render(colour()));
+            println!("{} can run: {}", args.file.display(), describe(&checked.plan));
+            Ok(Exit::Ok)
+        }
+        Err(findings) => {
+            eprint!("{}", findings.render(colour()));
+            Ok(Exit::BadUsage)
+        }
+    }
+}
+
+/// What every scenario is checked with, whoever reads it.
+pub(super) fn scenario_options() -> Options {
+    Options {
+        environment: Some(|name| std::env::var(name).ok()),
+        registered_bots: tallyho_bots::registry().names().map(str::to_owned).collect(),
+        ..Options::default()
+    }
+}
+
+/// Whether findings are shown in colour.
+pub(super) fn colour() -> Colour {
+    let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    if unwanted || !std::io::stderr().is_terminal() { Colour::Never } else { Colour::Always }
+}
+
+/// One line about what would run.
+fn describe(plan: &Plan) -> String {
+    let loads = plan.loads.iter().map(|load| {
+        let (bots, executor) = (load.profile.bots_max(), load.profile.executor());
+        format!("{} ({executor}, up to {bots} bots, {:?})", load.name, load.profile.duration())
+    });
+    let target = plan.target.as_deref().unwrap_or("the built-in stand-in API");
+    format!("{} against {target}", loads.collect::<Vec<_>>().join(", "))
+}

@@ -1,0 +1,46 @@
+//! What is to be run, whether it was given as a URL or as a scenario file.
+
+use std::time::Duration;
+
+use tallyho_replay::flow::Definition;
+
+use crate::config::Profile;
+use crate::engine::BotMaker;
+use crate::metrics::Threshold;
+
+/// A checked run.
+pub(super) struct Job {
+    /// What the report is titled with.
+    pub(super) title: String,
+    /// Where requests go; none for the built-in stand-in API.
+    pub(super) target: Option<String>,
+    /// The seed, if one was given.
+    pub(super) seed: Option<u64>,
+    pub(super) loads: Vec<Load>,
+    /// How far apart the bot numbers of two tasks are.
+    pub(super) bots_per_task: u64,
+    /// Names and values for the vaults of bots.
+    pub(super) secrets: Vec<(String, String)>,
+    pub(super) thresholds: Vec<Threshold>,
+    /// Runs once before all bots, and hands them what it keeps.
+    pub(super) setup: Option<Part>,
+    /// Runs once after all bots.
+    pub(super) teardown: Option<Part>,
+    /// The options as they were understood, for run.json.
+    pub(super) config: serde_json::Value,
+}
+
+/// One load: k6's scenario.
+pub(super) struct Load {
+    pub(super) name: String,
+    pub(super) bot: BotMaker,
+    pub(super) profile: Profile,
+    pub(super) start: Duration,
+    pub(super) graceful_stop: Duration,
+}
+
+/// Set-up or teardown: one session of a bot of its own.
+pub(super) struct Part {
+    pub(super) definition: Definition,
+    pub(super) timeout: Duration,
+}

@@ -1,0 +1,122 @@
+//! A scenario file as a job: checked, its bots made, its set-up and teardown ready.
+
+use std::path::Path;
+use std::rc::Rc;
+
+use tallyho_replay::BotType;
+use tallyho_replay::flow::{self, Definition, Flow};
+
+use super::job::{Job, Load, Part};
+use crate::cli::RunArgs;
+use crate::commands::check;
+use crate::config::{self, BotKind, BotPlan, Findings, Options, Overrides, Plan};
+use crate::engine::BotMaker;
+use crate::metrics::Threshold;
+
+/// Reads the scenario with what the command line says about it.
+///
+/// # Errors
+///
+/// Everything that is wrong with the file.
+pub(super) fn job(path: &Path, args: &RunArgs) -> Result<Job, Findings> {
+    let options = Options {
+        target: args.scenario.target.clone(),
+        parameters: args.scenario.parameters.clone(),
+        load: Overrides {
+            vus: args.bots,
+            duration: args.duration,
+            iterations: args.iterations,
+            stages: Vec::new(),
+            rate: args.rate.map(|rate| (rate.count, rate.unit)),
+        },
+        seed: args.seed,
+        delay_scale_ppm: args.scenario.delay_scale,
+        ..check::scenario_options()
+    };
+    let mut checked = config::check(path, &options)?;
+    let thresholds = thresholds(&checked.plan, &mut checked.findings);
+    if checked.findings.diagnostics.iter().any(config::Diagnostic::is_error) {
+        return Err(checked.findings);
+    }
+    eprint!("{}", checked.findings.render(check::colour()));
+    Ok(from_plan(path, checked.plan, thresholds))
+}
+
+/// Reads thresholds; one that cannot be read is an error at its place in the file.
+fn thresholds(plan: &Plan, findings: &mut Findings) -> Vec<Threshold> {
+    let mut thresholds = Vec::new();
+    for wanted in &plan.thresholds {
+        match Threshold::parse(&wanted.metric, &wanted.expression) {
+            Ok(mut threshold) => {
+                if let config::Abort::After(delay) = wanted.abort {
+                    threshold.abort_on_fail = true;
+                    threshold.delay_abort_eval = delay;
+                }
+                thresholds.push(threshold);
+            }
+            Err(error) => findings.diagnostics.push(wanted.error(error.to_string())),
+        }
+    }
+    thresholds
+}
+
+fn from_plan(path: &Path, plan: Plan, thresholds: Vec<Threshold>) -> Job {
+    let loads = plan.loads.iter().map(|load| Load {
+        name: load.name.clone(),
+        bot: maker(&plan.bots[load.bot]),
+        profile: load.profile.clone(),
+        start: load.start_time,
+        graceful_stop: load.graceful_stop,
+    });
+    let part = |definition: &Option<Definition>, timeout| {
+        definition.as_ref().map(|definition| Part { definition: definition.clone(), timeout })
+    };
+    Job {
+        title: path.display().to_string(),
+        target: plan.target.clone(),
+        seed: plan.seed,
+        loads: loads.collect(),
+        bots_per_task: plan.bots_per_task(),
+        secrets: plan.secrets.clone(),
+        thresholds,
+        setup: part(&plan.setup, plan.setup_timeout),
+        teardown: part(&plan.teardown, plan.teardown_timeout),
+        config: describe(&plan),
+    }
+}
+
+/// A maker of bots of this kind; each worker makes its own.
+fn maker(bot: &BotPlan) -> BotMaker {
+    match bot.kind.clone() {
+        BotKind::Declared(definition) => declared(*definition),
+        BotKind::Registered { bot, config } => Box::new(move || {
+            let made = tallyho_bots::registry().bot(&bot, &config);
+            Rc::new(made.expect("the check knows this bot").expect("the check read its config"))
+        }),
+    }
+}
+
+/// A maker of declared bots.
+pub(super) fn declared(definition: Definition) -> BotMaker {
+    Box::new(move || {
+        let program = flow::compile(&definition).expect("the check compiled it before");
+        Rc::new(BotType::new::<Flow>(Rc::new(program)))
+    })
+}
+
+/// The scenario as it was understood, for run.json; secrets are not in it.
+fn describe(plan: &Plan) -> serde_json::Value {
+    let loads = plan.loads.iter().map(|load| {
+        serde_json::json!({
+            "name": load.name,
+            "executor": load.profile.executor(),
+            "bots_max": load.profile.bots_max(),
+            "duration_us": u64::try_from(load.profile.duration().as_micros()).unwrap_or(u64::MAX),
+        })
+    });
+    serde_json::json!({
+        "scenario": plan.name,
+        "target": plan.target,
+        "loads": loads.collect::<Vec<_>>(),
+    })
+}

@@ -1,0 +1,75 @@
+//! `env.NAME`: where its value comes from.
+//!
+//! In this order: `-e` on the command line, the process's environment, `env` of a scenario, `env`
+//! of the file. Values are put into the definition, so that a trace holds what the bots saw; secret
+//! ones stay references.
+
+use std::collections::BTreeMap;
+
+/// Where the environment's values come from; tests give a map.
+pub type Environment = fn(&str) -> Option<String>;
+
+/// Values of `env.NAME`.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Parameters {
+    /// From `-e`.
+    given: BTreeMap<String, String>,
+    /// Asked only for names that the scenario uses.
+    environment: Option<Environment>,
+    /// From the file.
+    defaults: BTreeMap<String, String>,
+}
+
+/// A value, or the promise that there is one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Parameter {
+    Plain(String),
+    Secret(String),
+}
+
+impl Parameters {
+    pub(super) fn new(given: &[(String, String)], environment: Option<Environment>) -> Parameters {
+        let given = given.iter().cloned().collect();
+        Parameters { given, environment, defaults: BTreeMap::new() }
+    }
+
+    /// The same with more defaults, which win over those that are there.
+    pub(super) fn with_defaults(&self, defaults: Vec<(String, String)>) -> Parameters {
+        let mut more = self.clone();
+        more.defaults.extend(defaults);
+        more
+    }
+
+    pub(super) fn look_up(&self, name: &str) -> Option<Parameter> {
+        let value = self
+            .given
+            .get(name)
+            .cloned()
+            .or_else(|| self.environment.and_then(|environment| environment(name)))
+            .or_else(|| self.defaults.get(name).cloned())?;
+        Some(if looks_secret(name) { Parameter::Secret(value) } else { Parameter::Plain(value) })
+    }
+}
+
+/// Whether a name promises something that no trace or report may show.
+pub(super) fn looks_secret(name: &str) -> bool {
+    let name: String =
+        name.to_lowercase().chars().filter(|c| !matches!(c, '_' | '-' | '.' | ' ')).collect();
+    SECRET_WORDS.iter().any(|word| name.contains(word))
+}
+
+/// Parts of names, without separators.
+const SECRET_WORDS: &[&str] = &[
+    "password",
+    "passwd",
+    "passphrase",
+    "secret",
+    "token",
+    "apikey",
+    "privatekey",
+    "credential",
+    "authorization",
+    "cookie",
+    "bearer",
+    "jwt",
+];
