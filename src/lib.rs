@@ -65,6 +65,7 @@ pub mod engine;
 pub mod exit;
 pub mod http;
 pub mod metrics;
+mod output;
 pub mod report;
 pub mod units;
 

@@ -13,7 +13,9 @@ use std::time::Duration;
 
 use servers::Nginx;
 use tallyho::background;
-use tallyho::engine::{self, Control, DriverChoice, DriverReport, Observer, Profile, RunPlan};
+use tallyho::engine::{
+    self, Control, DriverChoice, DriverReport, Observer, Profile, RunPlan, ScenarioPlan,
+};
 use tallyho::metrics::Collector;
 use tallyho_bots::{SingleRequest, SingleRequestConfig, SingleRequestSettings};
 use tallyho_replay::{BotType, RunFacts};
@@ -56,18 +58,24 @@ fn allocations(driver: DriverChoice, url: &str, iterations: u64) -> u64 {
     let control = Arc::new(Control::default());
     let settings = SingleRequestSettings { url: url.to_owned(), ..Default::default() };
     let plan = RunPlan {
-        bot: Box::new(move || {
-            let config = SingleRequestConfig::try_from(settings.clone()).expect("a valid request");
-            Rc::new(BotType::new::<SingleRequest>(Rc::new(config)))
-        }),
+        scenarios: vec![ScenarioPlan {
+            name: "default".to_owned(),
+            key: 0,
+            bot: Box::new(move || {
+                let config = SingleRequestConfig::try_from(settings.clone()).expect("valid");
+                Rc::new(BotType::new::<SingleRequest>(Rc::new(config)))
+            }),
+            profile: Profile::SharedIterations {
+                vus: 8,
+                iterations,
+                max_duration: Duration::from_secs(60),
+            },
+            start: Duration::ZERO,
+            graceful_stop: Duration::from_secs(5),
+        }],
         facts: RunFacts::default(),
-        scenario: "default".to_owned(),
-        scenario_key: 0,
-        profile: Profile::SharedIterations {
-            vus: 8,
-            iterations,
-            max_duration: Duration::from_secs(60),
-        },
+        setup: None,
+        thresholds: Vec::new(),
         task_index: 0,
         pins: vec![None],
         io_driver: driver,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use servers::{RawServer, answer_all};
 use tallyho::background;
 use tallyho::engine::{
-    self, Control, DriverChoice, DriverReport, Observer, Profile, RunPlan, RunResult,
+    self, Control, DriverChoice, DriverReport, Observer, Profile, RunPlan, RunResult, ScenarioPlan,
 };
 use tallyho::metrics::Collector;
 use tallyho_replay::{Bot, BotType, Context, Outcome, RunFacts, Who, site};
@@ -27,11 +27,17 @@ impl Observer for Silent {
 fn play<B: Bot<Config = ()>>(driver: DriverChoice, profile: Profile, target: &str) -> RunResult {
     let control = Arc::new(Control::default());
     let plan = RunPlan {
-        bot: Box::new(|| Rc::new(BotType::new::<B>(Rc::new(())))),
+        scenarios: vec![ScenarioPlan {
+            name: "default".to_owned(),
+            key: 0,
+            bot: Box::new(|| Rc::new(BotType::new::<B>(Rc::new(())))),
+            profile,
+            start: Duration::ZERO,
+            graceful_stop: Duration::from_secs(5),
+        }],
         facts: RunFacts { target: Some(target.to_owned()), ..RunFacts::default() },
-        scenario: "default".to_owned(),
-        scenario_key: 0,
-        profile,
+        setup: None,
+        thresholds: Vec::new(),
         task_index: 0,
         pins: vec![None, None],
         io_driver: driver,

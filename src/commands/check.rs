@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::config::{self, Colour, Options, Plan};
+use crate::config::{self, Colour, Findings, Options, Plan};
 use crate::exit::Exit;
+use crate::output;
 use crate::units;
 
 /// What `tallyho check` takes.
@@ -30,12 +31,13 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<Exit> {
     let options = Options { parameters: args.parameters.clone(), ..scenario_options() };
     match config::check(&args.file, &options) {
         Ok(checked) => {
-            eprint!("{}", checked.findings.render(colour()));
-            println!("{} can run: {}", args.file.display(), describe(&checked.plan));
+            show(&checked.findings);
+            let plan = describe(&checked.plan);
+            output::print(&format!("{} can run: {plan}\n", args.file.display()));
             Ok(Exit::Ok)
         }
         Err(findings) => {
-            eprint!("{}", findings.render(colour()));
+            show(&findings);
             Ok(Exit::BadUsage)
         }
     }
@@ -50,8 +52,15 @@ pub(super) fn scenario_options() -> Options {
     }
 }
 
+/// Prints what was found, if anything.
+pub(super) fn show(findings: &Findings) {
+    if !findings.diagnostics.is_empty() {
+        eprint!("{}", findings.render(colour()));
+    }
+}
+
 /// Whether findings are shown in colour.
-pub(super) fn colour() -> Colour {
+fn colour() -> Colour {
     let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     if unwanted || !std::io::stderr().is_terminal() { Colour::Never } else { Colour::Always }
 }

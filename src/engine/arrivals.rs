@@ -220,7 +220,10 @@ mod tests {
             assert!(arrivals.count.abs_diff(slow.len() as u64) <= 1, "{stages:?}");
             for (index, &expected) in slow.iter().enumerate().take(arrivals.count as usize) {
                 let due = arrivals.due(index as u64);
-                assert!(due.abs_diff(expected) <= 2, "{stages:?}: {index} at {due}, not {expected}");
+                assert!(
+                    due.abs_diff(expected) <= 2,
+                    "{stages:?}: {index} at {due}, not {expected}"
+                );
             }
         }
     }

@@ -41,11 +41,8 @@ impl Player<'_> {
     ) -> Option<Outcome> {
         let started = self.now;
         self.worker.began(self.scenario);
-        let who = Who {
-            scenario: self.scenario.key,
-            bot: assignment.bot,
-            session: assignment.session,
-        };
+        let who =
+            Who { scenario: self.scenario.key, bot: assignment.bot, session: assignment.session };
         let (at_us, stopping) = (self.now, self.is_stopping());
         // Where an arrival makes the session, its bot was another one before: nothing is carried.
         let carry = if assignment.is_continued { Carry::Own } else { Carry::Given(b"null") };

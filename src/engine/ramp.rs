@@ -106,7 +106,8 @@ mod tests {
     #[test]
     fn any_ramp_steps_through_every_number_between_its_targets() {
         for seed in 0..200_u64 {
-            let part = |shift: u32, most: u64| (seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> shift) % most;
+            let part =
+                |shift: u32, most: u64| (seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> shift) % most;
             let stages = [stage(1 + part(3, 7), part(9, 30)), stage(part(17, 4), part(23, 30))];
             let mut now = 0;
             for pair in [(part(40, 30), stages[0]), (stages[0].target, stages[1])] {

@@ -143,6 +143,12 @@ impl Profile {
         }
     }
 
+    /// How many bots there are from the beginning.
+    #[must_use]
+    pub fn bots_prepared(&self) -> u64 {
+        self.supply().map_or_else(|| self.vus(), |supply| supply.prepared)
+    }
+
     /// For how long sessions start, at most.
     #[must_use]
     pub fn duration(&self) -> Duration {

@@ -227,8 +227,9 @@ impl Timer {
         self.due.borrow_mut().push(Reverse((wake_at, slot)));
         self.arm(wake_at);
         poll_fn(|_| {
+            let is_over = is_over();
             let place = &mut slots.places.borrow_mut()[slot];
-            let woken = place.wake_at == NEVER || place.signal == Signal::Interrupted || is_over();
+            let woken = place.wake_at == NEVER || place.signal == Signal::Interrupted || is_over;
             place.wake_at = if woken { NEVER } else { place.wake_at };
             if woken { Poll::Ready(()) } else { Poll::Pending }
         })

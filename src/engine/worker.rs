@@ -5,8 +5,8 @@
 //! recorder. Nothing is shared with other workers but the atomics of [`Control`].
 
 use std::cell::{Cell, RefCell};
-use std::rc::Rc;
 use std::io;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::{Receiver, Sender};
@@ -22,9 +22,9 @@ use super::connection::{Connections, Connector, Origin};
 use super::control::{Control, Phase};
 use super::exchange::Timing;
 use super::pacing::{Next, Pacing, Position};
+use super::plan::RunPlan;
 use super::player::Player;
 use super::timer::{NEVER, SCAN_INTERVAL_US, SlotIndex, Slots, Timer};
-use super::plan::RunPlan;
 use super::{DriverReport, driver, machine};
 use crate::metrics::{Recorder, ScenarioIndex, Snapshot};
 

@@ -5,32 +5,48 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use super::identity::Identity;
-
 /// The folder that a run leaves behind; made, and tried, before any load.
-pub(super) struct Folder(PathBuf);
+pub(super) struct Folder {
+    path: PathBuf,
+    is_parent: bool,
+}
 
 impl Folder {
-    /// Makes `out`, or `runs/<run id>`, and makes sure that files can be written there.
+    /// Makes `out`, or `runs`, and makes sure that files can be written there.
     ///
     /// # Errors
     ///
     /// When it cannot be made or written to.
-    pub(super) fn create(out: Option<&Path>, identity: &Identity) -> anyhow::Result<Self> {
-        let path = out.map_or_else(|| Path::new("runs").join(&identity.id), Path::to_owned);
+    pub(super) fn create(out: Option<&Path>) -> anyhow::Result<Self> {
+        let path = out.map_or_else(|| PathBuf::from("runs"), Path::to_owned);
         let failed = || {
             let path = path.display();
             format!("cannot write results to {path}; choose another folder with --out")
         };
         std::fs::create_dir_all(&path).with_context(failed)?;
-        let folder = Self(path.clone());
+        let folder = Self { path: path.clone(), is_parent: out.is_none() };
         folder.write(TRIAL, "").with_context(failed)?;
         std::fs::remove_file(path.join(TRIAL)).with_context(failed)?;
         Ok(folder)
     }
 
+    /// Without `--out`, makes the run's own folder in `runs`.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be made.
+    pub(super) fn named(self, run_id: &str) -> anyhow::Result<Self> {
+        if !self.is_parent {
+            return Ok(self);
+        }
+        let path = self.path.join(run_id);
+        std::fs::create_dir_all(&path)
+            .with_context(|| format!("cannot make {}", path.display()))?;
+        Ok(Self { path, is_parent: false })
+    }
+
     pub(super) fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 
     /// Writes a file whole or not at all: it appears under its name when it is complete.
@@ -39,7 +55,7 @@ impl Folder {
     ///
     /// When the disk is full or the folder is gone.
     pub(super) fn write(&self, name: &str, text: &str) -> anyhow::Result<()> {
-        let (partial, whole) = (self.0.join(format!("{name}.partial")), self.0.join(name));
+        let (partial, whole) = (self.path.join(format!("{name}.partial")), self.path.join(name));
         let failed = || format!("cannot write {}", whole.display());
         let mut file = std::fs::File::create(&partial).with_context(failed)?;
         file.write_all(text.as_bytes()).with_context(failed)?;

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use tallyho_replay::{RunFacts, SecretKey};
 
 use super::folder::Folder;
-use crate::cli::RunArgs;
+use super::job::Job;
 use crate::report::{Run, rfc3339};
 
 /// The identity of a run.
@@ -14,12 +14,13 @@ pub(super) struct Identity {
     pub(super) id: String,
     /// What every choice is drawn from.
     pub(super) seed: u64,
+    is_seed_given: bool,
     number: u64,
 }
 
 impl Identity {
-    /// Takes the seed from the flags, or a new one.
-    pub(super) fn new(args: &RunArgs) -> Self {
+    /// Takes the seed that was given, or a new one.
+    pub(super) fn new(seed: Option<u64>) -> Self {
         let number = random();
         let digits: String = rfc3339(SystemTime::now())
             .chars()
@@ -28,60 +29,63 @@ impl Identity {
             .collect();
         let (day, time) = digits.split_at(8);
         let id = format!("{day}-{time}-{:06x}", number & 0xff_ffff);
-        Self { id, seed: args.seed.unwrap_or_else(random), number }
+        Self { id, is_seed_given: seed.is_some(), seed: seed.unwrap_or_else(random), number }
     }
 
     /// What all sessions know of the run.
-    pub(super) fn facts(&self, args: &RunArgs) -> RunFacts {
+    pub(super) fn facts(&self, target: &str, task_index: u32, job: &Job) -> RunFacts {
         let mut key = [0; 16];
         key[..8].copy_from_slice(&random().to_le_bytes());
         key[8..].copy_from_slice(&random().to_le_bytes());
-        RunFacts {
+        let mut facts = RunFacts {
             seed: self.seed,
             run_id: self.number,
-            task_index: args.task_index,
-            bots_per_task: args.bots,
+            target: Some(target.to_owned()),
+            task_index,
+            bots_per_task: job.bots_per_task,
             secret_key: SecretKey::new(key),
             ..RunFacts::default()
+        };
+        for (name, value) in &job.secrets {
+            facts.secrets.insert(name.clone(), value.clone());
         }
+        facts
     }
 
     /// The part of `run.json` that says which run it is.
-    pub(super) fn run(&self, args: &RunArgs, folder: &Folder, stopped_by: Option<String>) -> Run {
+    pub(super) fn run(&self, title: &str, folder: &Folder, stopped_by: Option<String>) -> Run {
         Run {
             run_id: self.id.clone(),
             seed: self.seed.to_string(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            command: self.command(args),
-            title: args.target.clone(),
+            command: self.command(),
+            title: title.to_owned(),
             directory: Some(folder.path().display().to_string()),
             stopped_by,
             ..Run::default()
         }
     }
 
-    /// The command line as it was typed, with the seed that it drew.
-    fn command(&self, args: &RunArgs) -> Vec<String> {
-        let mut words: Vec<String> = std::env::args().skip(1).collect();
-        words.insert(0, "tallyho".to_owned());
-        if args.seed.is_none() {
+    /// The command line as it was typed, with the seed that the run drew. Parameters may be secret,
+    /// so their values are left out.
+    fn command(&self) -> Vec<String> {
+        let mut words = vec!["tallyho".to_owned()];
+        let mut is_parameter = false;
+        for word in std::env::args().skip(1) {
+            let shown = match word.split_once('=') {
+                Some((name, _)) if is_parameter || word.starts_with("--env=") => {
+                    format!("{name}=…")
+                }
+                _ => word.clone(),
+            };
+            words.push(shown);
+            is_parameter = word == "-e" || word == "--env";
+        }
+        if !self.is_seed_given {
             words.push("--seed".to_owned());
             words.push(self.seed.to_string());
         }
         words
-    }
-
-    /// The options as they were understood.
-    pub(super) fn config(&self, args: &RunArgs) -> serde_json::Value {
-        serde_json::json!({
-            "target": args.target,
-            "bots": args.bots,
-            "iterations": args.iterations,
-            "rate": args.rate.map(|rate| rate.to_string()),
-            "profile": super::profile(args).to_string(),
-            "timeout_ms": u64::try_from(args.request.timeout.as_millis()).unwrap_or(u64::MAX),
-            "drain_ms": u64::try_from(args.drain.as_millis()).unwrap_or(u64::MAX),
-        })
     }
 }
 

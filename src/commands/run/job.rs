@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use tallyho_replay::flow::Definition;
 
-use crate::config::Profile;
-use crate::engine::BotMaker;
+use crate::engine::{BotMaker, Profile};
 use crate::metrics::Threshold;
 
 /// A checked run.

@@ -2,6 +2,7 @@
 
 use std::time::UNIX_EPOCH;
 
+use super::job::Job;
 use crate::cli::RunArgs;
 use crate::engine::{Cores, FileLimit, RunResult};
 use crate::exit::BadUsage;
@@ -13,6 +14,8 @@ pub(super) struct Machine {
     pub(super) files: FileLimit,
     /// One entry a worker: the core to pin it to.
     pub(super) pins: Vec<Option<usize>>,
+    /// A core that the workers leave to the stand-in API.
+    pub(super) spare_core: Option<usize>,
 }
 
 impl Machine {
@@ -21,27 +24,31 @@ impl Machine {
     /// # Errors
     ///
     /// When more cores are asked for than there are, or more connections than files may be open.
-    pub(super) fn prepare(args: &RunArgs) -> Result<Self, BadUsage> {
+    pub(super) fn prepare(args: &RunArgs, job: &Job) -> Result<Self, BadUsage> {
         let (cores, files) = (Cores::detect(), FileLimit::raise());
         let allowed = cores.allowed.len();
-        let wanted = args.machine.cores.unwrap_or_else(|| cores.workers());
+        // The stand-in API gets the last core for itself, where there is more than one.
+        let has_spare = job.target.is_none() && args.machine.cores.is_none() && allowed > 1;
+        let most = cores.workers();
+        let wanted = args.machine.cores.unwrap_or(if has_spare { (most - 1).max(1) } else { most });
         if wanted == 0 || wanted > allowed {
             let message = format!("--cores {wanted}: this process may use 1 to {allowed} cores");
             return Err(BadUsage(message));
         }
-        if args.bots > files.connections_max() {
+        let bots: u64 = job.loads.iter().map(|load| load.profile.vus()).sum();
+        let at_once: u64 = job.loads.iter().map(|load| load.profile.bots_prepared()).sum();
+        if at_once > files.connections_max() {
             return Err(BadUsage(format!(
-                "-c {}: the limit of {} open files leaves room for {} connections; \
+                "{at_once} bots: the limit of {} open files leaves room for {} connections; \
                  raise it with ulimit -n, or ask for fewer bots",
-                args.bots,
                 files.now,
                 files.connections_max()
             )));
         }
-        let bots = usize::try_from(args.bots).unwrap_or(usize::MAX);
-        let workers = wanted.min(bots);
+        let workers = wanted.min(usize::try_from(bots).unwrap_or(usize::MAX)).max(1);
+        let spare_core = has_spare.then(|| cores.allowed[allowed - 1]);
         let pins = cores.pins(workers);
-        Ok(Self { cores, files, pins })
+        Ok(Self { cores, files, pins, spare_core })
     }
 
     /// One line for people.

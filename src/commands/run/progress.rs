@@ -7,10 +7,9 @@ use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::identity::Identity;
-use super::machine::Machine;
+use super::ground::Ground;
 use crate::cli::RunArgs;
-use crate::engine::{Control, DriverReport, Observer, Profile, RunPlan};
+use crate::engine::{Control, DriverReport, Observer, RunPlan};
 use crate::metrics::Collector;
 
 /// How often a line is printed where there is no terminal.
@@ -21,34 +20,27 @@ pub(super) struct Progress {
     is_quiet: bool,
     is_terminal: bool,
     heading: String,
-    profile: Profile,
+    duration: Duration,
     next_line: Duration,
     control: Arc<Control>,
     signals_shown: u8,
 }
 
 impl Progress {
-    pub(super) fn new(
-        args: &RunArgs,
-        identity: &Identity,
-        plan: &RunPlan,
-        machine: &Machine,
-        control: Arc<Control>,
-    ) -> Self {
-        let heading = format!(
-            "target   {}\nload     {}\nmachine  {}\nseed     {}\n",
-            args.target,
-            plan.profile,
-            machine.describe(),
-            identity.seed,
-        );
+    pub(super) fn new(args: &RunArgs, title: &str, ground: &Ground, plan: &RunPlan) -> Self {
+        let mut heading = format!("run      {title}\ntarget   {}\n", ground.target);
+        for scenario in &plan.scenarios {
+            heading.push_str(&format!("load     {}: {}\n", scenario.name, scenario.profile));
+        }
+        let (machine, seed) = (ground.machine.describe(), ground.identity.seed);
+        heading.push_str(&format!("machine  {machine}\nseed     {seed}\n"));
         Self {
             is_quiet: args.output.quiet,
             is_terminal: std::io::stderr().is_terminal(),
             heading,
-            profile: plan.profile.clone(),
+            duration: plan.duration(),
             next_line: LOG_INTERVAL,
-            control,
+            control: Arc::clone(&ground.control),
             signals_shown: 0,
         }
     }
@@ -107,7 +99,7 @@ impl Observer for Progress {
         let (rate, failed) = latest.map_or((0, 0), |row| (row.requests, row.requests_failed));
         let p99 = latest.and_then(|row| row.response_time.percentile_us(99.0));
         let p99 = p99.map_or_else(|| "-".to_owned(), |us| format!("{:.2}ms", us as f64 / 1_000.0));
-        let left = self.profile.duration().saturating_sub(elapsed).as_secs();
+        let left = self.duration.saturating_sub(elapsed).as_secs();
         let line = format!(
             "{:>4}s  {rate:>7}/s  {failed:>5} failed/s  p99 {p99:>9}  {active_bots} bots  \
              {sessions} sessions  {left}s left",

@@ -10,7 +10,7 @@ use super::job::{Job, Load, Part};
 use crate::cli::RunArgs;
 use crate::commands::check;
 use crate::config::{self, BotKind, BotPlan, Findings, Options, Overrides, Plan};
-use crate::engine::BotMaker;
+use crate::engine::{BotMaker, OnNoFreeBot, Profile, Rate, Stage, Supply};
 use crate::metrics::Threshold;
 
 /// Reads the scenario with what the command line says about it.
@@ -35,10 +35,10 @@ pub(super) fn job(path: &Path, args: &RunArgs) -> Result<Job, Findings> {
     };
     let mut checked = config::check(path, &options)?;
     let thresholds = thresholds(&checked.plan, &mut checked.findings);
-    if checked.findings.diagnostics.iter().any(config::Diagnostic::is_error) {
+    if checked.findings.has_errors() {
         return Err(checked.findings);
     }
-    eprint!("{}", checked.findings.render(check::colour()));
+    check::show(&checked.findings);
     Ok(from_plan(path, checked.plan, thresholds))
 }
 
@@ -64,7 +64,7 @@ fn from_plan(path: &Path, plan: Plan, thresholds: Vec<Threshold>) -> Job {
     let loads = plan.loads.iter().map(|load| Load {
         name: load.name.clone(),
         bot: maker(&plan.bots[load.bot]),
-        profile: load.profile.clone(),
+        profile: profile(&load.profile),
         start: load.start_time,
         graceful_stop: load.graceful_stop,
     });
@@ -83,6 +83,48 @@ fn from_plan(path: &Path, plan: Plan, thresholds: Vec<Threshold>) -> Job {
         teardown: part(&plan.teardown, plan.teardown_timeout),
         config: describe(&plan),
     }
+}
+
+/// The profile in the engine's own terms.
+fn profile(profile: &config::Profile) -> Profile {
+    match profile.clone() {
+        config::Profile::SharedIterations { vus, iterations, max_duration } => {
+            Profile::SharedIterations { vus, iterations, max_duration }
+        }
+        config::Profile::PerVuIterations { vus, iterations, max_duration } => {
+            Profile::PerVuIterations { vus, iterations, max_duration }
+        }
+        config::Profile::ConstantVus { vus, duration } => Profile::ConstantVus { vus, duration },
+        config::Profile::RampingVus { start_vus, stages: ramp, graceful_ramp_down } => {
+            Profile::RampingVus { start_vus, stages: stages(&ramp), graceful_ramp_down }
+        }
+        config::Profile::ConstantArrivalRate { rate, time_unit, duration, supply: bots } => {
+            let rate = Rate { count: rate, unit: time_unit };
+            let supply = supply(bots);
+            Profile::ConstantArrivalRate { rate, duration, iterations: None, supply }
+        }
+        config::Profile::RampingArrivalRate {
+            start_rate,
+            time_unit,
+            stages: ramp,
+            supply: bots,
+        } => {
+            let (stages, supply) = (stages(&ramp), supply(bots));
+            Profile::RampingArrivalRate { start_rate, unit: time_unit, stages, supply }
+        }
+    }
+}
+
+fn stages(stages: &[config::Stage]) -> Vec<Stage> {
+    stages.iter().map(|s| Stage { duration: s.duration, target: s.target }).collect()
+}
+
+fn supply(supply: config::Supply) -> Supply {
+    let on_no_free_bot = match supply.on_no_free_bot {
+        config::OnNoFreeBot::Drop => OnNoFreeBot::Drop,
+        config::OnNoFreeBot::Wait => OnNoFreeBot::Wait,
+    };
+    Supply { prepared: supply.bots_prepared, max: supply.bots_max, on_no_free_bot }
 }
 
 /// A maker of bots of this kind; each worker makes its own.

@@ -1,0 +1,99 @@
+//! What a run stands on: the machine, the target, the identity; and the plans made from them.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tallyho_replay::RunFacts;
+
+use super::embedded::Embedded;
+use super::identity::Identity;
+use super::job::Job;
+use super::machine::Machine;
+use super::target;
+use crate::background;
+use crate::cli::RunArgs;
+use crate::engine::{Control, DriverChoice, Resolver, RunPlan, ScenarioPlan};
+
+/// Checked, started and reached: all that plans have in common.
+pub(super) struct Ground {
+    pub(super) machine: Machine,
+    pub(super) identity: Identity,
+    pub(super) control: Arc<Control>,
+    /// Where requests go.
+    pub(super) target: String,
+    facts: RunFacts,
+    resolver: Resolver,
+    origin: (String, Vec<SocketAddr>),
+    io_driver: DriverChoice,
+    sources: Vec<std::net::IpAddr>,
+    timeout: Duration,
+    drain: Duration,
+    task_index: u32,
+    /// The stand-in API, if the job has no target of its own; it ends with this.
+    _embedded: Option<Embedded>,
+}
+
+impl Ground {
+    /// Prepares the machine, starts the stand-in API if it is the target, and reaches the target.
+    ///
+    /// # Errors
+    ///
+    /// What this machine or the target cannot do.
+    pub(super) fn prepare(args: &RunArgs, job: &Job) -> anyhow::Result<Self> {
+        let machine = Machine::prepare(args, job)?;
+        let identity = Identity::new(job.seed);
+        let control = Arc::new(Control::default());
+        let resolver =
+            background::start(Arc::clone(&control)).context("cannot listen to signals")?;
+        let (target, embedded) = match &job.target {
+            Some(target) => (target.clone(), None),
+            None => {
+                let (faults, core) = (&args.scenario.faults, machine.spare_core);
+                let embedded = Embedded::start(faults, identity.seed, core)?;
+                (embedded.url(), Some(embedded))
+            }
+        };
+        let origin = target::reach(&target::origin(&target)?, &resolver)?;
+        Ok(Self {
+            facts: identity.facts(&target, args.task_index, job),
+            machine,
+            identity,
+            control,
+            target,
+            resolver,
+            origin,
+            io_driver: args.machine.io_driver,
+            sources: args.machine.local_ips.iter().flatten().copied().collect(),
+            timeout: args.request.timeout,
+            drain: args.drain,
+            task_index: args.task_index,
+            _embedded: embedded,
+        })
+    }
+
+    /// A plan of these scenarios, on all workers.
+    pub(super) fn plan(&self, scenarios: Vec<ScenarioPlan>) -> RunPlan {
+        RunPlan {
+            scenarios,
+            facts: self.facts.clone(),
+            setup: None,
+            task_index: self.task_index,
+            pins: self.machine.pins.clone(),
+            io_driver: self.io_driver,
+            origins: vec![self.origin.clone()],
+            resolver: self.resolver.clone(),
+            sources: self.sources.clone(),
+            timeout: self.timeout,
+            drain: self.drain,
+            thresholds: Vec::new(),
+            watch: None,
+        }
+    }
+
+    /// A plan of one session, on a worker of its own that is not pinned.
+    pub(super) fn plan_of_one(&self, scenario: ScenarioPlan) -> RunPlan {
+        RunPlan { pins: vec![None], ..self.plan(vec![scenario]) }
+    }
+}

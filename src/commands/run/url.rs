@@ -1,0 +1,149 @@
+//! A URL as a job: one request per session.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use tallyho_bots::{Headers, SingleRequest, SingleRequestConfig, SingleRequestSettings};
+use tallyho_replay::{BotType, Method, Prepared};
+
+use super::job::{Job, Load};
+use crate::cli::{RequestArgs, RunArgs};
+use crate::engine::{BotMaker, OnNoFreeBot, Profile, Supply};
+use crate::exit::BadUsage;
+
+/// Checks the request and the load that the flags describe.
+///
+/// # Errors
+///
+/// [`BadUsage`] that names the flag, or the body file that cannot be read.
+pub(super) fn job(args: &RunArgs) -> Result<Job, BadUsage> {
+    let (bot, origin) = bot(request(&args.what, &args.request)?)?;
+    let profile = profile(args);
+    let config = serde_json::json!({
+        "target": args.what,
+        "profile": profile.to_string(),
+        "timeout_ms": u64::try_from(args.request.timeout.as_millis()).unwrap_or(u64::MAX),
+        "drain_ms": u64::try_from(args.drain.as_millis()).unwrap_or(u64::MAX),
+    });
+    let load = Load {
+        name: "default".to_owned(),
+        bot,
+        start: Duration::ZERO,
+        graceful_stop: args.drain,
+        profile,
+    };
+    Ok(Job {
+        title: args.what.clone(),
+        target: Some(origin),
+        seed: args.seed,
+        bots_per_task: load.profile.vus(),
+        loads: vec![load],
+        secrets: Vec::new(),
+        thresholds: Vec::new(),
+        setup: None,
+        teardown: None,
+        config,
+    })
+}
+
+/// Bots where nothing is said, as in oha and hey.
+const BOTS_DEFAULT: u64 = 50;
+/// How long a run lasts when neither a time nor a number of sessions is given.
+const DURATION_DEFAULT: Duration = Duration::from_secs(10);
+/// How long a run by number may last at most: k6's `maxDuration`.
+const DURATION_BY_NUMBER_MAX: Duration = Duration::from_secs(600);
+
+/// The load profile that the flags describe.
+fn profile(args: &RunArgs) -> Profile {
+    let vus = args.bots.unwrap_or(BOTS_DEFAULT);
+    let by_number = args.iterations.map_or(DURATION_DEFAULT, |_| DURATION_BY_NUMBER_MAX);
+    let duration = args.duration.unwrap_or(by_number);
+    match (args.rate, args.iterations) {
+        (Some(rate), iterations) => {
+            let on_no_free_bot = OnNoFreeBot::Wait;
+            let supply = Supply { prepared: vus, max: vus, on_no_free_bot };
+            Profile::ConstantArrivalRate { rate, duration, iterations, supply }
+        }
+        (None, Some(iterations)) => Profile::SharedIterations {
+            vus: vus.min(iterations),
+            iterations,
+            max_duration: duration,
+        },
+        (None, None) => Profile::ConstantVus { vus, duration },
+    }
+}
+
+/// Reads the request from the flags.
+///
+/// # Errors
+///
+/// [`BadUsage`] that names the flag, or the body file that cannot be read.
+fn request(url: &str, args: &RequestArgs) -> Result<SingleRequestSettings, BadUsage> {
+    let body = body(args)?;
+    let method = match (&args.method, body.is_empty()) {
+        (Some(method), _) => method.to_ascii_uppercase(),
+        (None, true) => "GET".to_owned(),
+        (None, false) => "POST".to_owned(),
+    };
+    let method: Method = method
+        .parse()
+        .map_err(|_| BadUsage(format!("-X {method}: not an HTTP method; write for example GET")))?;
+    let mut headers = Vec::new();
+    for line in &args.headers {
+        let (name, value) = line.split_once(':').ok_or_else(|| {
+            BadUsage(format!("-H '{line}': no colon; write for example 'Accept: text/html'"))
+        })?;
+        headers.push((name.trim().to_owned(), value.trim().to_owned()));
+    }
+    check(url, method, &headers)?;
+    Ok(SingleRequestSettings {
+        method: method.as_str().to_owned(),
+        url: url.to_owned(),
+        headers: Headers::Pairs(headers),
+        body,
+        ..SingleRequestSettings::default()
+    })
+}
+
+fn body(args: &RequestArgs) -> Result<Vec<u8>, BadUsage> {
+    match (&args.data, &args.data_file) {
+        (Some(text), _) => Ok(text.clone().into_bytes()),
+        (None, Some(path)) => std::fs::read(path).map_err(|error| {
+            let path = path.display();
+            BadUsage(format!("--data-file {path}: cannot read the request body: {error}"))
+        }),
+        (None, None) => Ok(Vec::new()),
+    }
+}
+
+/// Finds what is wrong with the URL or a header, and names it.
+fn check(url: &str, method: Method, headers: &[(String, String)]) -> Result<(), BadUsage> {
+    if let Err(error) = Prepared::builder(method, None, url).build() {
+        let help = "write for example http://127.0.0.1:8080/items";
+        return Err(BadUsage(format!("{url}: {error}; {help}")));
+    }
+    if url.starts_with("https:") {
+        return Err(BadUsage(format!("{url}: https is not supported yet; use http")));
+    }
+    for (name, value) in headers {
+        let with_header = Prepared::builder(method, None, url).header(name, value).build();
+        with_header.map_err(|error| BadUsage(format!("-H '{name}: {value}': {error}")))?;
+    }
+    Ok(())
+}
+
+/// A maker of the bot that sends the request, and the origin that it goes to.
+///
+/// # Errors
+///
+/// What is wrong with the request.
+fn bot(settings: SingleRequestSettings) -> Result<(BotMaker, String), BadUsage> {
+    let config = |settings: &SingleRequestSettings| SingleRequestConfig::try_from(settings.clone());
+    let origin = config(&settings).map_err(|error| BadUsage(error.to_string()))?;
+    let origin = origin.request().origin().to_owned();
+    let make = move || {
+        let config = config(&settings).expect("the same settings were valid before");
+        Rc::new(BotType::new::<SingleRequest>(Rc::new(config)))
+    };
+    Ok((Box::new(make), origin))
+}
