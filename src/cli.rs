@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::check::CheckArgs;
 use crate::commands::serve::ServeArgs;
@@ -82,9 +82,36 @@ pub struct RunArgs {
     #[arg(long, value_name = "TIME", value_parser = units::duration, default_value = "20s")]
     pub drain: Duration,
 
+    /// What is recorded.
+    #[command(flatten)]
+    pub record: RecordArgs,
+
     /// Where results go.
     #[command(flatten)]
     pub output: OutputArgs,
+}
+
+/// What of a run is recorded.
+#[derive(Args, Debug)]
+pub struct RecordArgs {
+    /// Which sessions are recorded, so that they can be replayed
+    #[arg(long, value_enum, value_name = "WHICH", default_value = "all")]
+    pub record: RecordChoice,
+
+    /// When the trace is this large, only failing sessions and one in 1024 of the others are added
+    #[arg(long, value_name = "BYTES", value_parser = units::bytes, default_value = "8GiB")]
+    pub trace_max_bytes: u64,
+}
+
+/// Which sessions are recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RecordChoice {
+    /// All of them
+    All,
+    /// Those that fail
+    Failing,
+    /// None
+    Off,
 }
 
 /// The request that loads a URL.

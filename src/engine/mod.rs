@@ -21,9 +21,11 @@ mod player;
 mod ramp;
 mod resolver;
 mod schedule;
+mod scribe;
 mod sending;
 mod sys;
 mod timer;
+mod tracer;
 mod watch;
 mod worker;
 
@@ -35,4 +37,6 @@ pub use plan::{BotMaker, RunPlan, ScenarioPlan};
 pub(crate) use resolver::Lookup;
 pub use resolver::Resolver;
 pub use schedule::{OnNoFreeBot, Profile, Rate, Stage, Supply};
+pub use scribe::{Record, TracePlan, TraceResult};
+pub use tracer::{Failing, FailingGroup, OTHER_SIGNATURES};
 pub use watch::{Watch, WatchMaker};

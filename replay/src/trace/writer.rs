@@ -131,6 +131,12 @@ impl<W: Write> TraceWriter<W> {
         self.bytes
     }
 
+    /// Sessions that are exact and exact up to a step, so far.
+    #[must_use]
+    pub fn written(&self) -> (u64, u64) {
+        (self.ledger.exact, self.ledger.partial)
+    }
+
     /// What it writes to.
     pub fn get_mut(&mut self) -> &mut W {
         &mut self.out

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use tallyho_replay::BotType;
 use tallyho_replay::flow::{self, Definition, Flow};
 
+use super::identity;
 use super::job::{Job, Load, Part};
 use crate::cli::RunArgs;
 use crate::commands::check;
@@ -64,6 +65,7 @@ fn from_plan(path: &Path, plan: Plan, thresholds: Vec<Threshold>) -> Job {
     let loads = plan.loads.iter().map(|load| Load {
         name: load.name.clone(),
         bot: maker(&plan.bots[load.bot]),
+        bot_config: config_of(&plan.bots[load.bot]),
         profile: profile(&load.profile),
         start: load.start_time,
         graceful_stop: load.graceful_stop,
@@ -77,6 +79,8 @@ fn from_plan(path: &Path, plan: Plan, thresholds: Vec<Threshold>) -> Job {
         seed: plan.seed,
         loads: loads.collect(),
         bots_per_task: plan.bots_per_task(),
+        secret_key: identity::secret_key(),
+        shared_secrets: Vec::new(),
         secrets: plan.secrets.clone(),
         thresholds,
         setup: part(&plan.setup, plan.setup_timeout),
@@ -127,8 +131,17 @@ fn supply(supply: config::Supply) -> Supply {
     Supply { prepared: supply.bots_prepared, max: supply.bots_max, on_no_free_bot }
 }
 
+/// The bot's configuration as a trace keeps it: secrets as references.
+fn config_of(bot: &BotPlan) -> serde_json::Value {
+    match &bot.kind {
+        BotKind::Declared(definition) => serde_json::to_value(definition),
+        BotKind::Registered { config, .. } => serde_json::from_str(config),
+    }
+    .expect("the check read it before")
+}
+
 /// A maker of bots of this kind; each worker makes its own.
-fn maker(bot: &BotPlan) -> BotMaker {
+pub(in crate::commands) fn maker(bot: &BotPlan) -> BotMaker {
     match bot.kind.clone() {
         BotKind::Declared(definition) => declared(*definition),
         BotKind::Registered { bot, config } => Box::new(move || {
