@@ -8,7 +8,10 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::check::CheckArgs;
+use crate::commands::replay::ReplayArgs;
 use crate::commands::serve::ServeArgs;
+use crate::commands::sessions::SessionsArgs;
+use crate::commands::trace::{CapsuleArgs, TraceCommand};
 use crate::engine::{DriverChoice, Rate};
 use crate::report::text::Colour;
 use crate::units;
@@ -29,6 +32,18 @@ pub enum Command {
     Run(Box<RunArgs>),
     /// Say everything that is wrong with a scenario
     Check(CheckArgs),
+    /// Run recorded sessions again, with no server, and compare every step
+    Replay(ReplayArgs),
+    /// List the sessions of a run
+    Sessions(SessionsArgs),
+    /// Cut one session into a file that replays anywhere
+    Capsule(CapsuleArgs),
+    /// Check a trace, or close one that a killed run left open
+    Trace {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: TraceCommand,
+    },
     /// Serve the stand-in API that scenarios are tried against
     Serve(ServeArgs),
 }

@@ -13,6 +13,8 @@ pub enum Exit {
     CouldNotRun = 1,
     /// Wrong usage, or a scenario that is not valid.
     BadUsage = 2,
+    /// A replay differs from what was recorded.
+    Differs = 3,
     /// A threshold failed.
     Threshold = 99,
     /// The run was stopped by a signal.

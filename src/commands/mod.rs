@@ -1,8 +1,12 @@
 //! The subcommands, one short file each.
 
 pub mod check;
+pub mod replay;
 pub mod run;
 pub mod serve;
+pub mod sessions;
+pub mod trace;
+mod traces;
 
 use crate::cli::{Cli, Command};
 use crate::exit::Exit;
@@ -16,6 +20,10 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
     match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Replay(args) => replay::run(&args),
+        Command::Sessions(args) => sessions::run(&args),
+        Command::Capsule(args) => trace::capsule(&args),
+        Command::Trace { command } => trace::run(&command),
         Command::Serve(args) => serve::run(&args),
     }
 }

@@ -28,6 +28,8 @@ use crate::exit::{BadUsage, Exit};
 use crate::output;
 use crate::report::{Facts, Report, rfc3339, text};
 
+pub(super) use scenario::config_of;
+
 use folder::Folder;
 use ground::Ground;
 use job::Job;

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::rc::Rc;
 
-use tallyho_replay::BotType;
 use tallyho_replay::flow::{self, Definition, Flow};
+use tallyho_replay::{Bot, BotType};
 
 use super::identity;
 use super::job::{Job, Load, Part};
@@ -65,7 +65,7 @@ fn from_plan(path: &Path, plan: Plan, thresholds: Vec<Threshold>) -> Job {
     let loads = plan.loads.iter().map(|load| Load {
         name: load.name.clone(),
         bot: maker(&plan.bots[load.bot]),
-        bot_config: config_of(&plan.bots[load.bot]),
+        bot_config: config_of(&plan.bots[load.bot]).1,
         profile: profile(&load.profile),
         start: load.start_time,
         graceful_stop: load.graceful_stop,
@@ -131,17 +131,19 @@ fn supply(supply: config::Supply) -> Supply {
     Supply { prepared: supply.bots_prepared, max: supply.bots_max, on_no_free_bot }
 }
 
-/// The bot's configuration as a trace keeps it: secrets as references.
-fn config_of(bot: &BotPlan) -> serde_json::Value {
-    match &bot.kind {
-        BotKind::Declared(definition) => serde_json::to_value(definition),
-        BotKind::Registered { config, .. } => serde_json::from_str(config),
-    }
-    .expect("the check read it before")
+/// The bot's kind, and its configuration as a trace keeps it: secrets as references.
+pub(in crate::commands) fn config_of(bot: &BotPlan) -> (String, serde_json::Value) {
+    let (name, config) = match &bot.kind {
+        BotKind::Declared(definition) => {
+            (<Flow as Bot>::NAME.to_owned(), serde_json::to_value(definition))
+        }
+        BotKind::Registered { bot, config } => (bot.clone(), serde_json::from_str(config)),
+    };
+    (name, config.expect("the check read it before"))
 }
 
 /// A maker of bots of this kind; each worker makes its own.
-pub(in crate::commands) fn maker(bot: &BotPlan) -> BotMaker {
+fn maker(bot: &BotPlan) -> BotMaker {
     match bot.kind.clone() {
         BotKind::Declared(definition) => declared(*definition),
         BotKind::Registered { bot, config } => Box::new(move || {
