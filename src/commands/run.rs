@@ -12,6 +12,7 @@ mod machine;
 mod once;
 mod part;
 mod progress;
+mod recorded;
 mod scenario;
 mod target;
 mod url;
@@ -116,7 +117,7 @@ fn trace(args: &RunArgs, job: &Job, ground: &Ground, folder: &Folder) -> Option<
         scenarios: scenarios.collect(),
         ..Header::new(&ground.facts)
     };
-    let path = folder.path().join(format!("trace-{}.tly", args.task_index));
+    let path = folder.path().join(recorded::file_name(args.task_index));
     Some(TracePlan { header, path, record, bytes_max: args.record.trace_max_bytes })
 }
 
@@ -145,6 +146,8 @@ fn finish(
         run: ground.identity.run(&job.title, folder, stopped_by(&ground.control, &result)),
         config: job.config.clone(),
         task: ground.machine.task(args.task_index, &result),
+        trace: result.trace.as_ref().map(|trace| recorded::trace(trace, args.task_index)),
+        failing: recorded::failing(&result, folder),
         started_at: rfc3339(result.started_at),
         ended_at: rfc3339(result.started_at + result.elapsed),
         duration: result.elapsed,

@@ -33,6 +33,8 @@ pub struct RunResult {
     pub abort_reason: Option<String>,
     /// A worker that was lost to a bug in the generator.
     pub lost_workers: usize,
+    /// How many scenarios were played.
+    pub scenarios: usize,
     /// What became of the trace, if one was written.
     pub trace: Option<TraceResult>,
     /// Failing sessions by what failed.
@@ -90,6 +92,7 @@ pub fn run(
         process_cpu: machine::process_cpu().saturating_sub(cpu_before),
         abort_reason: control.abort_reason(),
         lost_workers,
+        scenarios: shared.plan.scenarios.len(),
         trace: scribe.map(Scribe::finish),
         failing: gathered.failing,
     })

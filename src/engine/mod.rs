@@ -38,5 +38,5 @@ pub(crate) use resolver::Lookup;
 pub use resolver::Resolver;
 pub use schedule::{OnNoFreeBot, Profile, Rate, Stage, Supply};
 pub use scribe::{Record, TracePlan, TraceResult};
-pub use tracer::{Failing, FailingGroup, OTHER_SIGNATURES};
+pub use tracer::{Failing, FailingGroup};
 pub use watch::{Watch, WatchMaker};

@@ -54,11 +54,11 @@ pub struct FailingGroup {
     pub is_recorded: bool,
 }
 
-/// Failing sessions by what failed; those of further kinds under [`OTHER_SIGNATURES`].
+/// Failing sessions by what failed; further kinds are counted as one.
 pub type Failing = BTreeMap<String, FailingGroup>;
 
 /// What kinds of failure beyond the limit are counted under.
-pub const OTHER_SIGNATURES: &str = "other kinds of failure";
+const OTHER_SIGNATURES: &str = "other kinds of failure";
 
 /// A worker's part in the trace.
 pub(super) struct Tracer {

@@ -20,14 +20,16 @@ mod run_json;
 mod schema;
 mod summary;
 pub mod text;
+mod trace;
 mod units;
 pub mod warning;
 
 pub use judge::{State, Verdict};
 pub use rfc3339::rfc3339;
 pub use run_json::{
-    Facts, ReadError, Report, Run, SCHEMA, Task, TaskHealth, ThresholdReport, Worker,
+    Facts, ReadError, Report, Run, SCHEMA, Task, TaskHealth, ThresholdReport, Worker, quoted,
 };
 pub use summary::{Percentiles, RequestSummary, Summary};
+pub use trace::{FailingReport, TraceReport};
 pub use units::TimeUnit;
 pub use warning::{Severity, Warning};
