@@ -46,7 +46,9 @@ impl fmt::Display for TraceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Io(error) => error.fmt(f),
-            Self::NoTrace => f.write_str("this is not a trace of tallyho"),
+            Self::NoTrace => {
+                f.write_str("this is not a trace of tallyho: at byte 0 it begins otherwise")
+            }
             Self::NoHeader => f.write_str("it ends before its header: nothing was recorded yet"),
             Self::DamagedHeader => {
                 f.write_str("the header at byte 0 is damaged: nothing in it can be replayed")
