@@ -5,12 +5,15 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::check::CheckArgs;
 use crate::commands::compare::CompareArgs;
+use crate::commands::replay::ReplayArgs;
 use crate::commands::report::ReportArgs;
 use crate::commands::serve::ServeArgs;
+use crate::commands::sessions::SessionsArgs;
+use crate::commands::trace::{CapsuleArgs, TraceCommand};
 use crate::engine::{DriverChoice, OnNoFreeBot, Rate, Stage};
 use crate::report::text::Colour;
 use crate::units;
@@ -35,6 +38,18 @@ pub enum Command {
     Report(ReportArgs),
     /// Show two runs side by side, and what differs beyond noise
     Compare(CompareArgs),
+    /// Run recorded sessions again, with no server, and compare every step
+    Replay(ReplayArgs),
+    /// List the sessions of a run
+    Sessions(SessionsArgs),
+    /// Cut one session into a file that replays anywhere
+    Capsule(CapsuleArgs),
+    /// Check a trace, or close one that a killed run left open
+    Trace {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: TraceCommand,
+    },
     /// Serve the stand-in API that scenarios are tried against
     Serve(ServeArgs),
 }
@@ -96,6 +111,10 @@ pub struct RunArgs {
     #[command(flatten)]
     pub verdict: VerdictArgs,
 
+    /// What is recorded.
+    #[command(flatten)]
+    pub record: RecordArgs,
+
     /// Where results go.
     #[command(flatten)]
     pub output: OutputArgs,
@@ -134,6 +153,29 @@ pub struct VerdictArgs {
     /// Let a run end well whose numbers the generator itself has spoilt
     #[arg(long)]
     pub allow_degraded: bool,
+}
+
+/// What of a run is recorded.
+#[derive(Args, Debug)]
+pub struct RecordArgs {
+    /// Which sessions are recorded, so that they can be replayed
+    #[arg(long, value_enum, value_name = "WHICH", default_value = "all")]
+    pub record: RecordChoice,
+
+    /// When the trace is this large, only failing sessions and one in 1024 of the others are added
+    #[arg(long, value_name = "BYTES", value_parser = units::bytes, default_value = "8GiB")]
+    pub trace_max_bytes: u64,
+}
+
+/// Which sessions are recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RecordChoice {
+    /// All of them
+    All,
+    /// Those that fail
+    Failing,
+    /// None
+    Off,
 }
 
 /// The request that loads a URL.

@@ -13,6 +13,8 @@ pub enum Exit {
     CouldNotRun = 1,
     /// Wrong usage, or a scenario that is not valid.
     BadUsage = 2,
+    /// A replay differs from what was recorded.
+    Differs = 3,
     /// The generator was the limit, or arrivals were dropped: the numbers are not the target's.
     Invalid = 4,
     /// A threshold failed.

@@ -77,6 +77,30 @@ pub fn count(text: &str) -> Result<u64, String> {
     value.filter(|&value| value > 0).ok_or_else(help)
 }
 
+/// Reads a number of bytes: `64KiB`, `8GiB`, `100MB`.
+///
+/// # Errors
+///
+/// Says what was expected, with an example.
+pub fn bytes(text: &str) -> Result<u64, String> {
+    let help = || format!("`{text}` is not a number of bytes; write for example 500MB or 8GiB");
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let factor: u64 = match unit.trim() {
+        "" | "B" => 1,
+        "kB" => 1_000,
+        "MB" => 1_000_000,
+        "GB" => 1_000_000_000,
+        "TB" => 1_000_000_000_000,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        "TiB" => 1 << 40,
+        _ => return Err(help()),
+    };
+    number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor)).ok_or_else(help)
+}
+
 /// Reads a rate: `5000/s`, `6k/m`, `100/500ms`; a plain number is per second.
 ///
 /// # Errors

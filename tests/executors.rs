@@ -51,6 +51,8 @@ fn play(driver: DriverChoice, scenarios: Vec<ScenarioPlan>, target: &str) -> Run
         scenarios,
         facts: RunFacts { target: Some(target.to_owned()), ..RunFacts::default() },
         setup: None,
+        shared_secrets: Vec::new(),
+        trace: None,
         thresholds: Vec::new(),
         task_index: 0,
         pins: vec![None, None],

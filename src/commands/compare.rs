@@ -1,13 +1,16 @@
 //! Stub.
-use std::path::PathBuf;
-use clap::Args;
 use crate::exit::Exit;
+use clap::Args;
+use std::path::PathBuf;
 /// x
 #[derive(Args, Debug)]
-pub struct CompareArgs { 
-  /// x
-  pub a: PathBuf }
+pub struct CompareArgs {
+    /// x
+    pub a: PathBuf,
+}
 /// x
 /// # Errors
 /// none
-pub fn run(_args: &CompareArgs) -> anyhow::Result<Exit> { Ok(Exit::Ok) }
+pub fn run(_args: &CompareArgs) -> anyhow::Result<Exit> {
+    Ok(Exit::Ok)
+}

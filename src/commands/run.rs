@@ -16,6 +16,7 @@ mod once;
 mod painter;
 mod part;
 mod progress;
+mod recorded;
 mod scenario;
 mod screen;
 mod target;
@@ -25,12 +26,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
+use tallyho_replay::Site;
+use tallyho_replay::trace::{Header, ScenarioHeader};
 
-use crate::cli::RunArgs;
-use crate::engine::{self, Control, RunResult, ScenarioPlan};
+use crate::cli::{RecordChoice, RunArgs};
+use crate::engine::{self, Control, Record, RunResult, ScenarioPlan, TracePlan};
 use crate::exit::{BadUsage, Exit};
 use crate::output;
 use crate::report::{Facts, Report, html, k6_summary, rfc3339, text};
+
+pub(super) use scenario::config_of;
 
 use folder::Folder;
 use ground::Ground;
@@ -54,7 +59,9 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     let ground = Ground::prepare(args, &job)?;
     let folder = folder.named(&ground.identity.id)?;
     let setup = job.setup.as_ref().map(|part| part::set_up(&ground, part)).transpose()?;
+    let trace = trace(args, &job, &ground, &folder);
     let mut plan = ground.plan(scenarios(&mut job));
+    plan.trace = trace;
     plan.setup.clone_from(&setup);
     plan.thresholds.clone_from(&job.thresholds);
     let mut progress = Progress::new(args, &job.title, &ground, &plan);
@@ -94,10 +101,38 @@ fn job(args: &RunArgs) -> anyhow::Result<Option<Job>> {
     }
 }
 
+/// What is recorded of the run, and where; nothing with `--record off`.
+fn trace(args: &RunArgs, job: &Job, ground: &Ground, folder: &Folder) -> Option<TracePlan> {
+    let record = match args.record.record {
+        RecordChoice::All => Record::All,
+        RecordChoice::Failing => Record::Failing,
+        RecordChoice::Off => return None,
+    };
+    let scenarios = job.loads.iter().map(|load| {
+        let bot = (load.bot)();
+        ScenarioHeader {
+            name: load.name.clone(),
+            key: Site::of(&load.name).key(),
+            bot: bot.name().to_owned(),
+            bot_version: bot.version(),
+            config: load.bot_config.clone(),
+        }
+    });
+    let since_epoch = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
+    let header = Header {
+        run: ground.identity.id.clone(),
+        started_unix_us: u64::try_from(since_epoch.as_micros()).unwrap_or(u64::MAX),
+        scenarios: scenarios.collect(),
+        ..Header::new(&ground.facts)
+    };
+    let path = folder.path().join(recorded::file_name(args.task_index));
+    Some(TracePlan { header, path, record, bytes_max: args.record.trace_max_bytes })
+}
+
 /// Takes the job's loads as the engine wants them.
 fn scenarios(job: &mut Job) -> Vec<ScenarioPlan> {
     let plan = |load: job::Load| ScenarioPlan {
-        key: tallyho_replay::Site::of(&load.name).key(),
+        key: Site::of(&load.name).key(),
         name: load.name,
         bot: load.bot,
         profile: load.profile,
@@ -120,6 +155,8 @@ fn finish(
         run: ground.identity.run(&job.title, folder, stopped_by(&ground.control, &result)),
         config: job.config.clone(),
         task: ground.machine.task(args.task_index, &result),
+        trace: result.trace.as_ref().map(|trace| recorded::trace(trace, args.task_index)),
+        failing: recorded::failing(&result, folder),
         started_at: rfc3339(result.started_at),
         ended_at: rfc3339(result.started_at + result.elapsed),
         duration: result.elapsed,

@@ -13,6 +13,8 @@ use super::clock::RunClock;
 use super::control::{Control, Phase};
 use super::health::{Health, Meter};
 use super::plan::RunPlan;
+use super::scribe::{Outlet, Scribe, TraceResult};
+use super::tracer::{Failing, add_group};
 use super::worker::{Message, Report, Setup, Shared, run_thread};
 use crate::metrics::{Collector, Measured, Snapshot, Threshold};
 
@@ -34,6 +36,12 @@ pub struct RunResult {
     pub failed_threshold: Option<String>,
     /// A worker that was lost to a bug in the generator.
     pub lost_workers: usize,
+    /// How many scenarios were played.
+    pub scenarios: usize,
+    /// What became of the trace, if one was written.
+    pub trace: Option<TraceResult>,
+    /// Failing sessions by what failed.
+    pub failing: Failing,
 }
 
 /// What the coordinator passes on while the run goes on.
@@ -61,7 +69,11 @@ pub fn run(
     let claimed = plan.scenarios.iter().map(|_| Arc::default()).collect();
     let shared = Shared { plan: Arc::new(plan), control: Arc::clone(control), claimed };
     let (messages, inbox) = channel();
-    let mut crew = Crew::start(&shared, &messages)?;
+    let workers = shared.plan.pins.len();
+    let trace =
+        shared.plan.trace.as_ref().map(|trace| Scribe::start(trace, workers)).transpose()?;
+    let (scribe, outlets) = trace.unzip();
+    let mut crew = Crew::start(&shared, &messages, outlets.unwrap_or_default())?;
     drop(messages);
     let drivers = crew.wait_until_ready(&inbox)?;
     observer.started(&drivers);
@@ -92,6 +104,9 @@ pub fn run(
         abort_reason: control.abort_reason(),
         failed_threshold: judge.failed,
         lost_workers,
+        scenarios: shared.plan.scenarios.len(),
+        trace: scribe.map(Scribe::finish),
+        failing: gathered.failing,
     })
 }
 
@@ -138,8 +153,13 @@ struct Crew {
 }
 
 impl Crew {
-    fn start(shared: &Shared, messages: &Sender<Message>) -> Result<Self, String> {
+    fn start(
+        shared: &Shared,
+        messages: &Sender<Message>,
+        outlets: Vec<Outlet>,
+    ) -> Result<Self, String> {
         let mut crew = Self { threads: Vec::new(), starts: Vec::new(), spares: Vec::new() };
+        let mut outlets = outlets.into_iter();
         for (index, &core) in shared.plan.pins.iter().enumerate() {
             let (start, start_receiver) = channel();
             let (spare, spares) = channel();
@@ -150,6 +170,7 @@ impl Crew {
                 messages: messages.clone(),
                 start: start_receiver,
                 spares,
+                outlet: outlets.next(),
             };
             let thread = std::thread::Builder::new()
                 .name(format!("worker-{index}"))
@@ -192,12 +213,13 @@ impl Crew {
 /// What has been reported so far.
 struct Gathered {
     collector: Collector,
+    failing: Failing,
     done: usize,
 }
 
 impl Gathered {
     fn new(workers: usize) -> Self {
-        Self { collector: Collector::new(workers), done: 0 }
+        Self { collector: Collector::new(workers), failing: Failing::new(), done: 0 }
     }
 
     fn take(&mut self, message: Message, crew: &Crew) -> Result<(), String> {
@@ -205,8 +227,11 @@ impl Gathered {
             Message::Ready(..) => unreachable!("every worker was ready before the start"),
             Message::Failed(error) => return Err(error),
             Message::Second(worker, report) => self.add(worker, *report, crew),
-            Message::Done(worker, report) => {
+            Message::Done(worker, report, failing) => {
                 self.add(worker, *report, crew);
+                for (signature, group) in failing {
+                    add_group(&mut self.failing, signature, group);
+                }
                 self.done += 1;
             }
         }

@@ -22,9 +22,11 @@ mod player;
 mod ramp;
 mod resolver;
 mod schedule;
+mod scribe;
 mod sending;
 mod sys;
 mod timer;
+mod tracer;
 mod watch;
 mod worker;
 
@@ -37,4 +39,6 @@ pub use plan::{BotMaker, RunPlan, ScenarioPlan};
 pub(crate) use resolver::Lookup;
 pub use resolver::Resolver;
 pub use schedule::{BOTS_MAX_DEFAULT, OnNoFreeBot, Profile, Rate, Spacing, Stage, Supply};
+pub use scribe::{Record, TracePlan, TraceResult};
+pub use tracer::{Failing, FailingGroup};
 pub use watch::{Watch, WatchMaker};

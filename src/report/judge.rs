@@ -104,6 +104,13 @@ pub(super) fn warnings(report: &Report) -> Vec<Warning> {
     tasks(report, &mut warnings);
     thresholds(report, &mut warnings);
     bounds(report, &mut warnings);
+    if let Some(trace) = report.trace.as_ref().filter(|t| t.writer_behind + t.lost > 0) {
+        warnings.push(Warning::NotRecorded {
+            sessions: trace.writer_behind + trace.lost,
+            started: trace.started,
+            error: trace.error.clone(),
+        });
+    }
     for task in &report.tasks {
         for notice in &task.notices {
             if !warnings.contains(notice) {

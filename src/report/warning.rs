@@ -138,6 +138,15 @@ pub enum Warning {
         /// Uses that went into "(other)".
         uses: u64,
     },
+    /// Sessions that cannot be replayed, because they could not be written down.
+    NotRecorded {
+        /// How many.
+        sessions: u64,
+        /// Of how many.
+        started: u64,
+        /// What went wrong with the file, if anything did; else the writer was too slow.
+        error: Option<String>,
+    },
     /// Custom values under the name of a built-in metric.
     NamesTaken {
         /// How many were not counted.
@@ -254,6 +263,10 @@ impl Warning {
                 "give requests a name without ids, for example \"GET /items/{id}\""
             }
             Self::OtherNames { .. } => "give checks, actions and metrics names without ids",
+            Self::NotRecorded { .. } => {
+                "write to a faster disk with more room (--out), or record less (--record failing); \
+                 the numbers are right, these sessions cannot be replayed"
+            }
             Self::NamesTaken { .. } => "rename the metric: this name is a built-in one",
             Self::OutOfRange { .. } => {
                 "use a greater unit: a trend keeps 0 to 3600000, at three digits after the point"
@@ -369,6 +382,11 @@ impl Warning {
                 "{uses} checks, actions or custom values had more different names than are kept \
                  apart"
             ),
+            Self::NotRecorded { sessions, started, error } => {
+                let share = share_percent(*sessions, *started);
+                let why = error.as_deref().unwrap_or("the writer could not keep up");
+                write!(f, "{sessions} sessions ({share}) were not recorded: {why}")
+            }
             Self::NamesTaken { values } => {
                 write!(f, "{values} custom values bear the name of a built-in metric: not counted")
             }

@@ -55,7 +55,13 @@ impl Run {
 
     /// Starts a run that fails when its figures are not worth a comparison.
     pub fn start_judged(words: &[&str]) -> Self {
+        Self::start_with(words, |_| {})
+    }
+
+    /// Starts a run whose folder is prepared before.
+    pub fn start_with(words: &[&str], prepare: impl FnOnce(&std::path::Path)) -> Self {
         let folder = Scratch::new("run");
+        prepare(folder.path());
         let mut child = Command::new(env!("CARGO_BIN_EXE_tallyho"))
             .arg("run")
             .args(words)

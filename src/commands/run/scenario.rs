@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::rc::Rc;
 
-use tallyho_replay::BotType;
 use tallyho_replay::flow::{self, Definition, Flow};
+use tallyho_replay::{Bot, BotType};
 
+use super::identity;
 use super::job::{Job, Load, Part};
 use crate::cli::RunArgs;
 use crate::commands::check;
@@ -65,6 +66,7 @@ fn from_plan(path: &Path, plan: &Plan, thresholds: Vec<Threshold>) -> Job {
     let loads = plan.loads.iter().map(|load| Load {
         name: load.name.clone(),
         bot: maker(&plan.bots[load.bot]),
+        bot_config: config_of(&plan.bots[load.bot]).1,
         profile: profile(&load.profile),
         start: load.start_time,
         graceful_stop: load.graceful_stop,
@@ -78,6 +80,8 @@ fn from_plan(path: &Path, plan: &Plan, thresholds: Vec<Threshold>) -> Job {
         seed: plan.seed,
         loads: loads.collect(),
         bots_per_task: plan.bots_per_task(),
+        secret_key: identity::secret_key(),
+        shared_secrets: Vec::new(),
         secrets: plan.secrets.clone(),
         thresholds,
         setup: part(&plan.setup, plan.setup_timeout),
@@ -131,6 +135,17 @@ fn supply(supply: config::Supply) -> Supply {
         config::OnNoFreeBot::Wait => OnNoFreeBot::Wait,
     };
     Supply { prepared: supply.bots_prepared, max: supply.bots_max, on_no_free_bot }
+}
+
+/// The bot's kind, and its configuration as a trace keeps it: secrets as references.
+pub(in crate::commands) fn config_of(bot: &BotPlan) -> (String, serde_json::Value) {
+    let (name, config) = match &bot.kind {
+        BotKind::Declared(definition) => {
+            (<Flow as Bot>::NAME.to_owned(), serde_json::to_value(definition))
+        }
+        BotKind::Registered { bot, config } => (bot.clone(), serde_json::from_str(config)),
+    };
+    (name, config.expect("the check read it before"))
 }
 
 /// A maker of bots of this kind; each worker makes its own.

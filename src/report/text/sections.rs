@@ -157,6 +157,54 @@ pub(super) fn failures(out: &mut String, report: &Report, options: &Options) {
     out.push('\n');
 }
 
+/// Failing sessions by what failed, each with the shortest and the command that replays it.
+pub(super) fn failing(out: &mut String, report: &Report, options: &Options) {
+    if report.failing.is_empty() {
+        return;
+    }
+    title(out, "FAILING SESSIONS", options);
+    let columns = options.width();
+    for group in report.failing.iter().take(ROWS_MAX) {
+        let label = format!("    {:>7}", group.count);
+        let painted = options.colour.paint(Paint::Bad, &label);
+        paragraph(out, &label, &painted, &group.signature, columns);
+        let steps =
+            if group.steps == 1 { "1 step".into() } else { format!("{} steps", group.steps) };
+        let indent = " ".repeat(11);
+        let shortest = format!("shortest: session {}, {steps}", group.example);
+        paragraph(out, &indent, &indent, &shortest, columns);
+        let command = group.replay.as_deref().unwrap_or("not recorded");
+        out.push_str(&format!("{indent} {}\n", options.colour.paint(Paint::Value, command)));
+    }
+    more(out, report.failing.len(), "kinds of failing sessions");
+    out.push('\n');
+}
+
+/// What was recorded, in one figure.
+fn recorded(out: &mut String, report: &Report, options: &Options) {
+    let Some(trace) = &report.trace else {
+        figure(out, "recorded", "nothing (--record off)", options);
+        return;
+    };
+    let mut text = format!(
+        "{} exact + {} exact up to a step + {} not = {} sessions, {}",
+        trace.exact,
+        trace.partial,
+        trace.not_recorded(),
+        trace.started,
+        bytes(trace.bytes)
+    );
+    if trace.requests > 0 {
+        let each = trace.bytes as f64 / trace.requests as f64;
+        text.push_str(&format!(" ({} B per request)", number(each, 1)));
+    }
+    figure(out, "recorded", &text, options);
+    if trace.limit_reached {
+        let limited = "only failing sessions and a sample since --trace-max-bytes was reached";
+        figure(out, "", limited, options);
+    }
+}
+
 fn more(out: &mut String, count: usize, what: &str) {
     if count > ROWS_MAX {
         out.push_str(&format!("    and {} more {what}, see run.json\n", count - ROWS_MAX));
@@ -320,6 +368,7 @@ pub(super) fn run(out: &mut String, report: &Report, options: &Options) {
     if let Some(directory) = &run.directory {
         figure(out, "files", directory, options);
     }
+    recorded(out, report, options);
     if !run.command.is_empty() {
         figure(out, "again", &run.command_again(), options);
     }
