@@ -145,7 +145,8 @@ fn stolen_time_degrades_the_run_and_few_ports_are_noted() {
     assert_eq!(report.verdict.since_second, None, "nobody knows when it was stolen");
     let warnings: Vec<String> = report.warnings.iter().map(ToString::to_string).collect();
     assert_eq!(warnings[0], "3.00% of the CPU time of task 0's machine went to other machines");
-    let ports = "task 0's machine had 26000 TCP sockets, and 28232 ports for each pair of addresses";
+    let ports =
+        "task 0's machine had 26000 TCP sockets, and 28232 ports for each pair of addresses";
     assert!(warnings.iter().any(|warning| warning == ports), "{warnings:?}");
 }
 

@@ -39,7 +39,8 @@ fn random_profile(seed: u64) -> (u64, Duration, Vec<Stage>) {
         _ => below(60_000),
     };
     let start = rate(&mut below);
-    let unit = Duration::from_millis([100, 1_000, 60_000][usize::try_from(below(3)).expect("small")]);
+    let unit =
+        Duration::from_millis([100, 1_000, 60_000][usize::try_from(below(3)).expect("small")]);
     let stages = (0..1 + below(5)).map(|_| {
         let length = if below(4) == 0 { 0 } else { 1 + below(60_000) };
         Stage { duration: Duration::from_micros(length), target: rate(&mut below) }
