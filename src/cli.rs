@@ -8,6 +8,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::check::CheckArgs;
+use crate::commands::compare::CompareArgs;
+use crate::commands::report::ReportArgs;
 use crate::commands::serve::ServeArgs;
 use crate::engine::{DriverChoice, OnNoFreeBot, Rate, Stage};
 use crate::report::text::Colour;
@@ -29,6 +31,10 @@ pub enum Command {
     Run(Box<RunArgs>),
     /// Say everything that is wrong with a scenario
     Check(CheckArgs),
+    /// Render the report of a run again, or of several tasks of one test as one
+    Report(ReportArgs),
+    /// Show two runs side by side, and what differs beyond noise
+    Compare(CompareArgs),
     /// Serve the stand-in API that scenarios are tried against
     Serve(ServeArgs),
 }
@@ -223,11 +229,17 @@ pub struct OutputArgs {
 }
 
 impl OutputArgs {
-    /// Colour on a terminal, unless the user or the environment does not want it.
+    /// Colour for results: on a terminal, unless the user or the environment does not want it.
     #[must_use]
     pub fn colour(&self) -> Colour {
+        self.colour_on(&std::io::stdout())
+    }
+
+    /// Colour for what goes to `stream`.
+    #[must_use]
+    pub fn colour_on(&self, stream: &impl IsTerminal) -> Colour {
         let unwanted = self.no_color || std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
-        if unwanted || !std::io::stdout().is_terminal() { Colour::Plain } else { Colour::Ansi }
+        if unwanted || !stream.is_terminal() { Colour::Plain } else { Colour::Ansi }
     }
 }
 

@@ -1,6 +1,9 @@
 //! The subcommands, one short file each.
 
 pub mod check;
+pub mod compare;
+mod recorded;
+pub mod report;
 pub mod run;
 pub mod serve;
 
@@ -16,6 +19,8 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
     match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Report(args) => report::run(&args),
+        Command::Compare(args) => compare::run(&args),
         Command::Serve(args) => serve::run(&args),
     }
 }

@@ -8,12 +8,16 @@ mod folder;
 mod ground;
 mod identity;
 mod job;
+mod lines;
+mod live;
 mod load;
 mod machine;
 mod once;
+mod painter;
 mod part;
 mod progress;
 mod scenario;
+mod screen;
 mod target;
 mod url;
 
@@ -26,7 +30,7 @@ use crate::cli::RunArgs;
 use crate::engine::{self, Control, RunResult, ScenarioPlan};
 use crate::exit::{BadUsage, Exit};
 use crate::output;
-use crate::report::{Facts, Report, k6_summary, rfc3339, text};
+use crate::report::{Facts, Report, html, k6_summary, rfc3339, text};
 
 use folder::Folder;
 use ground::Ground;
@@ -103,7 +107,7 @@ fn scenarios(job: &mut Job) -> Vec<ScenarioPlan> {
     job.loads.drain(..).map(plan).collect()
 }
 
-/// Writes `run.json`, prints the report, and says how to exit.
+/// Writes `run.json` and `report.html`, prints the report, and says how to exit.
 fn finish(
     args: &RunArgs,
     job: &Job,
@@ -127,6 +131,7 @@ fn finish(
         let failed = || format!("cannot write the summary to {}", path.display());
         std::fs::write(path, k6_summary::render(&report)).with_context(failed)?;
     }
+    folder.write("report.html", &html::render(&report))?;
     if args.output.json {
         output::print(&format!("{json}\n"));
     } else {

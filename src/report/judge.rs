@@ -18,7 +18,7 @@ pub(super) const LOST_SHARE_MAX: f64 = 0.001;
 pub(super) const LATE_SECONDS_SHARE_MAX: f64 = 0.05;
 /// A second was late when 1 % of its requests were sent 10 ms or more after their time: five times
 /// what timers of 1 ms explain, and of the order of the response times people test for.
-pub(super) const LAG_US_LATE: u64 = 10_000;
+pub(crate) const LAG_US_LATE: u64 = 10_000;
 /// A container stopped by its CPU limit in more than 5 % of the periods shows it in its p95.
 const THROTTLED_SHARE_MAX: f64 = 0.05;
 /// Stolen time above 2 % of the machine is seen in the p99.
@@ -133,7 +133,8 @@ fn dropped(report: &Report) -> Option<Warning> {
     Some(Warning::DroppedIterations { dropped, due, from_second, to_second })
 }
 
-fn is_late(row: &Row) -> bool {
+/// Whether the generator was the limit in a row of the timeline.
+pub(super) fn is_late(row: &Row) -> bool {
     row.schedule_lag.percentile_us(99.0).is_some_and(|lag| lag >= LAG_US_LATE)
 }
 
