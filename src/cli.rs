@@ -249,7 +249,7 @@ pub struct MachineArgs {
 /// Where results go.
 #[derive(Args, Debug)]
 pub struct OutputArgs {
-    /// The folder for run.json [default: runs/<run id>]
+    /// The folder for run.json [default: runs/RUN-ID]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
 

@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn a_threshold_on_the_command_line_has_a_metric_a_condition_and_options() {
-        let read = threshold("http_req_duration{name:a, status:200}: p(95) < 500");
+        let read = threshold("http_req_duration{name:a, scenario:b}: p(95) < 500");
         assert!(read.is_ok_and(|read| !read.abort_on_fail && read.metric() == "http_req_duration"));
         let read = threshold("checks:rate>0.9, abortOnFail, delayAbortEval 5s, failOnNoData");
         let read = read.expect("valid");
