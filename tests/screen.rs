@@ -39,7 +39,8 @@ impl Terminal {
         };
         let folder = terminal.scratch.path().display();
         let command = format!(
-            "{variables} {} run {words} --out '{folder}/out' >'{folder}/stdout'; echo exit $?; exec sleep 600",
+            "{variables} {} run {words} --out '{folder}/out' >'{folder}/stdout'; echo exit $?; \
+             exec sleep 600",
             env!("CARGO_BIN_EXE_tallyho"),
         );
         let columns = columns.to_string();

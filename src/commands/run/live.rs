@@ -301,3 +301,57 @@ impl Health {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::{Ended, Recorder, Snapshot};
+
+    fn second(collector: &mut Collector, recorder: &mut Recorder, second: u64, sessions: u64) {
+        let scenario = recorder.scenario("default");
+        recorder.due(scenario, sessions);
+        recorder.started(scenario, sessions);
+        for _ in 1..sessions {
+            recorder.iteration(scenario, 10, Ended::Completed);
+        }
+        recorder.iteration(scenario, 10, Ended::Interrupted);
+        collector.add(0, second, &mut recorder.swap(Snapshot::default()));
+    }
+
+    #[test]
+    fn a_part_of_a_second_counts_in_the_totals_and_is_no_second() {
+        let about = About { duration: Duration::from_millis(1_500), ..About::default() };
+        let (mut live, mut collector) = (Live::new(about), Collector::new(1));
+        let mut recorder = Recorder::new();
+        second(&mut collector, &mut recorder, 0, 100);
+        live.take(Duration::from_millis(1_001), Stage::Running, &collector);
+        assert_eq!((live.stage, live.seconds.len(), live.completed), (Stage::Running, 1, 99));
+        second(&mut collector, &mut recorder, 1, 50);
+        live.take(Duration::from_millis(1_502), Stage::Running, &collector);
+        assert_eq!((live.stage, live.seconds.len(), live.completed), (Stage::Over, 1, 148));
+        assert_eq!((live.bots_busy, live.span(1).offered), (0, 100));
+    }
+
+    #[test]
+    fn what_was_asked_of_the_run_goes_before_the_end_of_its_time() {
+        let mut live = Live::new(About::default());
+        for asked in [Stage::Aborting, Stage::Stopping, Stage::Cut] {
+            live.take(Duration::from_secs(1), asked, &Collector::new(1));
+            assert_eq!(live.stage, asked);
+        }
+    }
+
+    #[test]
+    fn the_light_is_as_the_lag_and_the_busiest_core_are() {
+        for (lag_us, cpu, expected) in [
+            (LATE_US - 1, STRAINED_CPU - 1, Light::Ok),
+            (LATE_US, 0, Light::Strained),
+            (0, STRAINED_CPU, Light::Strained),
+            (LAG_US_LATE, 0, Light::Late),
+        ] {
+            let health =
+                Health { lag_us_p99: Some(lag_us), latest: (0, lag_us), busiest: (0, cpu) };
+            assert_eq!(health.light(), expected, "{lag_us} us, {cpu} %");
+        }
+    }
+}

@@ -119,7 +119,7 @@ impl Pen {
     }
 }
 
-/// The code of one of the terminal's own sixteen colours, which suit its theme; others are not used.
+/// The code of one of the terminal's own sixteen colours, which suit its theme; no other is used.
 const fn code(color: Color) -> Option<u8> {
     Some(match color {
         Color::Red => 31,

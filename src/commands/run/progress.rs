@@ -1,4 +1,4 @@
-//! What is shown while a run goes on: always on standard error, since results go to standard output.
+//! What is shown while a run goes on, on standard error, since results go to standard output.
 //!
 //! On a terminal a screen of a few lines that is drawn again; elsewhere, and on a terminal that
 //! cannot move its cursor, a line every few seconds, which suits a log. Nothing with `--quiet`.

@@ -16,8 +16,8 @@ use crate::report::units::duration_us;
 
 /// Dots of a Braille pattern above each other.
 const DOTS: u32 = 4;
-/// A second in which less of what was due began, in percent, had too few bots. A few sessions always
-/// begin in the second after the one that they were due in.
+/// A second in which less of what was due began, in percent, had too few bots. A few sessions
+/// always begin in the second after the one that they were due in.
 const STARTED_MIN: u64 = 95;
 
 /// Requests per second; amber where fewer sessions began than were due.
