@@ -185,9 +185,14 @@ impl OutputArgs {
     /// Colour on a terminal, unless the user or the environment does not want it.
     #[must_use]
     pub fn colour(&self) -> Colour {
-        let unwanted = self.no_color || std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
-        if unwanted || !std::io::stdout().is_terminal() { Colour::Plain } else { Colour::Ansi }
+        colour(self.no_color)
     }
+}
+
+/// Colour of what goes to standard output.
+pub(crate) fn colour(no_color: bool) -> Colour {
+    let unwanted = no_color || std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
+    if unwanted || !std::io::stdout().is_terminal() { Colour::Plain } else { Colour::Ansi }
 }
 
 /// Addresses in one range: more would be a typing error rather than a wish.
