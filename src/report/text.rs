@@ -6,6 +6,7 @@
 //! width the k6 part has k6's long lines. Colour is a parameter: whoever calls knows the terminal
 //! and `NO_COLOR`.
 
+pub mod compare;
 mod k6;
 mod layout;
 mod sections;
