@@ -15,6 +15,8 @@ pub enum Exit {
     BadUsage = 2,
     /// A replay differs from what was recorded.
     Differs = 3,
+    /// The generator was the limit, or arrivals were dropped: the numbers are not the target's.
+    Invalid = 4,
     /// A threshold failed.
     Threshold = 99,
     /// The run was stopped by a signal.

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::engine::Rate;
+use crate::engine::{Rate, Stage};
 
 /// Reads a duration in Go's syntax, with days: `500ms`, `1m30s`, `1.5h`, `1d12h`.
 ///
@@ -120,6 +120,18 @@ pub fn rate(text: &str) -> Result<Rate, String> {
     Ok(Rate { count: count(number).map_err(|_| help())?, unit })
 }
 
+/// Reads a stage: `30s:100`, or `0s:100` for a jump.
+///
+/// # Errors
+///
+/// Says what was expected, with an example.
+pub fn stage(text: &str) -> Result<Stage, String> {
+    let help = || format!("`{text}` is no stage; write for example 30s:100");
+    let (time, target) = text.split_once(':').ok_or_else(help)?;
+    let target = if target.trim() == "0" { 0 } else { count(target).map_err(|_| help())? };
+    Ok(Stage { duration: duration(time)?, target })
+}
+
 /// Reads a seed: a decimal number or `0x` and hexadecimal digits.
 ///
 /// # Errors
@@ -189,6 +201,16 @@ mod tests {
         assert_eq!(rate("300/m"), Ok(Rate { count: 300, unit: second * 60 }));
         assert_eq!(rate("1/500ms"), Ok(Rate { count: 1, unit: second / 2 }));
         assert!(rate("5/0s").is_err() && rate("0/s").is_err() && rate("fast").is_err());
+    }
+
+    #[test]
+    fn stages_have_a_time_and_a_target_and_both_may_be_zero() {
+        let stage_of = |ms, target| Stage { duration: Duration::from_millis(ms), target };
+        assert_eq!(stage("30s:1k"), Ok(stage_of(30_000, 1_000)));
+        assert_eq!(stage("0s:0"), Ok(stage_of(0, 0)));
+        for wrong in ["30s", "30:100", ":", "30s:", "30s:-1", "30s:1:2"] {
+            assert!(stage(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! The subcommands, one short file each.
 
 pub mod check;
+pub mod compare;
+mod recorded;
 pub mod replay;
+pub mod report;
 pub mod run;
 pub mod serve;
 pub mod sessions;
@@ -20,6 +23,8 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
     match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Report(args) => report::run(&args),
+        Command::Compare(args) => compare::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Sessions(args) => sessions::run(&args),
         Command::Capsule(args) => trace::capsule(&args),

@@ -8,14 +8,15 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
+use super::DriverReport;
 use super::clock::RunClock;
-use super::control::Control;
+use super::control::{Control, Phase};
+use super::health::{Health, Meter};
 use super::plan::RunPlan;
 use super::scribe::{Outlet, Scribe, TraceResult};
 use super::tracer::{Failing, add_group};
 use super::worker::{Message, Report, Setup, Shared, run_thread};
-use super::{DriverReport, machine};
-use crate::metrics::{Collector, Measured, Snapshot};
+use crate::metrics::{Collector, Measured, Snapshot, Threshold};
 
 /// What a finished run measured.
 pub struct RunResult {
@@ -27,10 +28,12 @@ pub struct RunResult {
     pub started_at: SystemTime,
     /// From the start to the end of the last session.
     pub elapsed: Duration,
-    /// CPU time of the whole process during the run.
-    pub process_cpu: Duration,
+    /// How the machine treated the process during the run.
+    pub health: Health,
     /// Why a bot ended the run, if one did.
     pub abort_reason: Option<String>,
+    /// The threshold that ended the run, if one did.
+    pub failed_threshold: Option<String>,
     /// A worker that was lost to a bug in the generator.
     pub lost_workers: usize,
     /// How many scenarios were played.
@@ -59,6 +62,10 @@ pub fn run(
     control: &Arc<Control>,
     observer: &mut dyn Observer,
 ) -> Result<RunResult, String> {
+    for scenario in &plan.scenarios {
+        let refused = |error| format!("scenario {}: {error}", scenario.name);
+        scenario.profile.check().map_err(refused)?;
+    }
     let claimed = plan.scenarios.iter().map(|_| Arc::default()).collect();
     let shared = Shared { plan: Arc::new(plan), control: Arc::clone(control), claimed };
     let (messages, inbox) = channel();
@@ -70,7 +77,8 @@ pub fn run(
     drop(messages);
     let drivers = crew.wait_until_ready(&inbox)?;
     observer.started(&drivers);
-    let cpu_before = machine::process_cpu();
+    let mut meter = Meter::start();
+    let mut judge = Judge::new(&shared.plan.thresholds);
     let (started_at, origin) = (SystemTime::now(), Instant::now());
     crew.release(RunClock::starting_at(origin));
     let mut gathered = Gathered::new(crew.threads.len());
@@ -80,7 +88,10 @@ pub fn run(
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
         }
-        observer.tick(origin.elapsed(), control.active_bots(), &gathered.collector);
+        meter.look();
+        let elapsed = origin.elapsed();
+        judge.look(elapsed, &gathered.collector, control);
+        observer.tick(elapsed, control.active_bots(), &gathered.collector);
     }
     let elapsed = origin.elapsed();
     let lost_workers = crew.join();
@@ -89,8 +100,9 @@ pub fn run(
         drivers,
         started_at,
         elapsed,
-        process_cpu: machine::process_cpu().saturating_sub(cpu_before),
+        health: meter.finish(),
         abort_reason: control.abort_reason(),
+        failed_threshold: judge.failed,
         lost_workers,
         scenarios: shared.plan.scenarios.len(),
         trace: scribe.map(Scribe::finish),
@@ -100,6 +112,38 @@ pub fn run(
 
 /// How long the coordinator waits for a message before it lets the display be drawn again.
 const TICK: Duration = Duration::from_millis(100);
+
+/// Looks at thresholds that are to end the run, as often as k6 does.
+struct Judge<'a> {
+    thresholds: Vec<&'a Threshold>,
+    next_look: Duration,
+    failed: Option<String>,
+}
+
+/// How often thresholds are looked at while the run goes on.
+const JUDGE_INTERVAL: Duration = Duration::from_secs(2);
+
+impl<'a> Judge<'a> {
+    fn new(thresholds: &'a [Threshold]) -> Self {
+        let thresholds = thresholds.iter().filter(|threshold| threshold.abort_on_fail).collect();
+        Self { thresholds, next_look: JUDGE_INTERVAL, failed: None }
+    }
+
+    /// Ends the run when a threshold fails whose time has come.
+    fn look(&mut self, elapsed: Duration, collector: &Collector, control: &Control) {
+        if elapsed < self.next_look || self.failed.is_some() || self.thresholds.is_empty() {
+            return;
+        }
+        self.next_look = elapsed + JUDGE_INTERVAL;
+        let view = collector.view(elapsed);
+        let fails =
+            |threshold: &&&Threshold| threshold.aborts(threshold.evaluate(&view).outcome, elapsed);
+        if let Some(threshold) = self.thresholds.iter().find(fails) {
+            self.failed = Some(format!("{}: {}", threshold.key, threshold.expression));
+            control.advance(Phase::Drain);
+        }
+    }
+}
 
 /// The workers' threads and the ways to them.
 struct Crew {

@@ -21,7 +21,7 @@ use super::clock::{Micros, RunClock, micros};
 use super::connection::{Connections, Connector, Origin};
 use super::control::{Control, Phase};
 use super::exchange::Timing;
-use super::pacing::{Next, Pacing, Position};
+use super::pacing::{Next, Pace, Pacing, Position};
 use super::plan::RunPlan;
 use super::player::Player;
 use super::scribe::Outlet;
@@ -126,6 +126,8 @@ pub(super) struct Worker {
     scratch: Rc<Scratch>,
     bots_alive: Cell<u64>,
     bots_made: Cell<u64>,
+    /// Bots in a session.
+    bots_playing: Cell<u64>,
 }
 
 /// A scenario, as this worker plays it.
@@ -170,6 +172,7 @@ impl Worker {
             scratch: scratch(plan),
             bots_alive: Cell::new(0),
             bots_made: Cell::new(0),
+            bots_playing: Cell::new(0),
             plan: Arc::clone(plan),
         })
     }
@@ -205,7 +208,9 @@ impl Worker {
         let slot = self.slots.add();
         self.bots_alive.set(self.bots_alive.get() + 1);
         self.bots_made.set(self.bots_made.get() + 1);
-        monoio::spawn(Rc::clone(self).run_bot(Rc::clone(scenario), slot));
+        // Counted in before it first runs, so that an arrival meanwhile makes no bot too many.
+        let pace = scenario.pacing.enrol();
+        monoio::spawn(Rc::clone(self).run_bot(Rc::clone(scenario), pace, slot));
     }
 
     /// Hands out what is due, and returns when the next arrival is.
@@ -260,7 +265,7 @@ impl Worker {
             let due = scenario.pacing.due(now);
             recorder.due(scenario.index, due - scenario.due_reported.replace(due));
         }
-        recorder.bots(self.bots_alive.get(), self.bots_made.get());
+        recorder.bots(self.bots_playing.get(), self.bots_made.get());
         recorder.cpu(micros(machine::thread_cpu()));
         Report { second: second - 1, snapshot: recorder.swap(spare) }
     }
@@ -305,10 +310,9 @@ impl Worker {
     }
 
     /// One bot: session after session, until the profile has no more for it.
-    async fn run_bot(self: Rc<Self>, scenario: Rc<Scenario>, slot: SlotIndex) {
+    async fn run_bot(self: Rc<Self>, scenario: Rc<Scenario>, mut pace: Pace, slot: SlotIndex) {
         self.slots.attach(slot).await;
         self.control.bot_started();
-        let mut pace = scenario.pacing.enrol();
         let mut session = Session::new(&scenario.bot_type, &self.facts, &self.scratch);
         self.tracer.attach(slot, &session);
         let mut connections = Connections::default();
@@ -320,8 +324,7 @@ impl Worker {
                 Next::Arrival => scenario.pacing.arrival(&self.slots, slot, now).await,
                 Next::End => None,
                 Next::At(at) => {
-                    self.rest(slot, at).await;
-                    now = self.clock.now();
+                    now = self.rest(slot, at).await;
                     continue;
                 }
             };
@@ -331,7 +334,9 @@ impl Worker {
             let (connections, watch) = (&mut connections, &mut watch);
             let scenario = &scenario;
             let mut player = Player { worker: &self, scenario, slot, connections, now, watch };
+            self.bots_playing.set(self.bots_playing.get() + 1);
             let outcome = player.play(&mut session, assignment).await;
+            self.bots_playing.set(self.bots_playing.get() - 1);
             now = player.now;
             self.slots.end_session(slot);
             match outcome {
@@ -342,7 +347,7 @@ impl Worker {
         }
         self.tracer.detach(slot);
         drop(session);
-        self.dropped(&scenario, scenario.pacing.left_out(&pace));
+        self.dropped(&scenario, scenario.pacing.left_out(&pace, now));
         self.control.bot_ended();
         self.bots_alive.set(self.bots_alive.get() - 1);
         if self.bots_alive.get() == 0 {
@@ -350,10 +355,15 @@ impl Worker {
         }
     }
 
-    /// Waits until `at`, or until the run stops.
-    async fn rest(&self, slot: SlotIndex, at: Micros) {
+    /// Waits until `at`, or until the run stops, and returns the time. A bot that the profile has
+    /// no use for now is not an active one.
+    async fn rest(&self, slot: SlotIndex, at: Micros) -> Micros {
+        self.control.bot_ended();
+        self.slots.rest(slot);
         let is_over = || self.slots.is_stopping(slot);
         self.timer.sleep(&self.slots, (slot, at), is_over).await;
+        self.control.bot_started();
+        self.clock.now()
     }
 }
 
@@ -373,7 +383,8 @@ fn scenarios(shared: &Shared, worker: usize, recorder: &mut Recorder) -> Vec<Rc<
     let mut scenarios = Vec::with_capacity(plan.scenarios.len());
     for (scenario, claimed) in plan.scenarios.iter().zip(&shared.claimed) {
         let task_index = plan.task_index;
-        let position = Position { worker, workers, task_index, first_bot };
+        let seed = plan.facts.seed;
+        let position = Position { worker, workers, task_index, first_bot, seed };
         let control = Arc::clone(&shared.control);
         scenarios.push(Rc::new(Scenario {
             pacing: Pacing::new(scenario, position, control, Arc::clone(claimed)),

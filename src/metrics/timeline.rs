@@ -164,6 +164,16 @@ impl Timeline {
         }
     }
 
+    /// The same run in at most `rows_max` rows: neighbours are added until they are few enough.
+    #[must_use]
+    pub fn in_rows(&self, rows_max: usize) -> Self {
+        let mut coarse = self.clone();
+        while coarse.rows.len() > rows_max.max(1) {
+            coarse.coarsen();
+        }
+        coarse
+    }
+
     fn position(&self, second: u64) -> usize {
         usize::try_from(second / self.seconds_per_row).unwrap_or(usize::MAX)
     }

@@ -61,7 +61,7 @@ fn histogram_rank(histogram: &Histogram<u64>, percentile: f64) -> u64 {
 
 /// The percentiles to show: finer towards 100, no finer than one value of `count`, then 100.
 #[expect(clippy::cast_precision_loss, reason = "counts stay below 2^53")]
-fn steps(count: u64) -> Vec<f64> {
+pub(super) fn steps(count: u64) -> Vec<f64> {
     if count == 0 {
         return Vec::new();
     }

@@ -1,14 +1,17 @@
 //! The result of a run as one value, and its renderings.
 //!
 //! [`Report`] *is* `run.json` (schema `tallyho.run.v1`). Everything else is a pure rendering of it:
-//! `text` for people, `markdown` for pull requests, `junit` for CI, `k6_summary` for tools that
-//! read k6's export, `hgrm` for HdrHistogram plotters. So a report can be made again later, and the
-//! reports of several tasks merge exactly ([`Report::merge`]): counts and histograms add, and what
-//! is derived (percentiles, thresholds, warnings, the verdict) is computed again from the sums.
+//! `text` and `html` for people, `markdown` for pull requests, `junit` for CI, `k6_summary` for
+//! tools that read k6's export, `hgrm` for HdrHistogram plotters; `compare` sets two beside each
+//! other. So a report can be made again later, and the reports of several tasks merge exactly
+//! ([`Report::merge`]): counts and histograms add, and what is derived (percentiles, thresholds,
+//! warnings, the verdict) is computed again from the sums.
 //! Imports `metrics` only. Reads no clock, file or environment: those facts come in.
 
 mod check;
+pub mod compare;
 pub mod hgrm;
+pub mod html;
 mod judge;
 pub mod junit;
 mod k6_metrics;
@@ -21,9 +24,10 @@ mod schema;
 mod summary;
 pub mod text;
 mod trace;
-mod units;
+pub(crate) mod units;
 pub mod warning;
 
+pub(crate) use judge::LAG_US_LATE;
 pub use judge::{State, Verdict};
 pub use rfc3339::rfc3339;
 pub use run_json::{

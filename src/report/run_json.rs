@@ -165,8 +165,16 @@ pub struct TaskHealth {
     pub cpu_periods_throttled: u64,
     /// For how long in all, µs.
     pub cpu_throttled_us: u64,
+    /// CPU time that the hypervisor gave to others while the machine wanted it, µs.
+    pub cpu_stolen_us: u64,
+    /// Of how much CPU time of the machine, idle time included, µs; 0 when not known.
+    pub cpu_machine_us: u64,
     /// The most files it had open; 0 when not known.
     pub files_open_max: u64,
+    /// The most TCP sockets its machine had, closing ones included; 0 when not known.
+    pub sockets_max: u64,
+    /// Ports for connections to one address from one source address; 0 when not known.
+    pub ports: u64,
     /// The most memory it had, bytes.
     pub memory_bytes_max: u64,
 }

@@ -78,6 +78,24 @@ pub enum Warning {
         /// For how long in all, µs.
         throttled_us: u64,
     },
+    /// The hypervisor gave CPU time to others.
+    CpuStolen {
+        /// Which task.
+        task: u32,
+        /// How much, µs.
+        stolen_us: u64,
+        /// Of how much CPU time of the machine, µs.
+        machine_us: u64,
+    },
+    /// The machine had nearly as many TCP sockets as ports for one target.
+    PortsNearLimit {
+        /// Which task.
+        task: u32,
+        /// The most sockets it had, closing ones included.
+        sockets: u64,
+        /// Ports for connections to one address from one source address.
+        ports: u64,
+    },
     /// The process came near its limit of open files.
     FilesNearLimit {
         /// Which task.
@@ -194,7 +212,9 @@ impl Warning {
                     Severity::Degrades
                 }
             }
-            Self::CpuThrottled { .. } | Self::TasksMissing { .. } => Severity::Degrades,
+            Self::CpuThrottled { .. } | Self::CpuStolen { .. } | Self::TasksMissing { .. } => {
+                Severity::Degrades
+            }
             _ => Severity::Note,
         }
     }
@@ -220,6 +240,13 @@ impl Warning {
             Self::CpuThrottled { .. } => {
                 "give the container more CPU, or run fewer workers than its limit allows; response \
                  times contain the pauses"
+            }
+            Self::CpuStolen { .. } => {
+                "use a machine that shares its CPUs with nobody; response times contain the pauses"
+            }
+            Self::PortsNearLimit { .. } => {
+                "keep connections open, widen net.ipv4.ip_local_port_range, or spread connections \
+                 over more source addresses (--local-ips)"
             }
             Self::FilesNearLimit { .. } => "raise the limit of open files (ulimit -n)",
             Self::DriverFallback { .. } => {
@@ -306,6 +333,16 @@ impl fmt::Display for Warning {
                 "task {task} was stopped by its CPU limit in {periods_throttled} of {periods} \
                  periods, for {} in all",
                 duration_us(*throttled_us),
+            ),
+            Self::CpuStolen { task, stolen_us, machine_us } => write!(
+                f,
+                "{} of the CPU time of task {task}'s machine went to other machines",
+                share_percent(*stolen_us, *machine_us),
+            ),
+            Self::PortsNearLimit { task, sockets, ports } => write!(
+                f,
+                "task {task}'s machine had {sockets} TCP sockets, and {ports} ports for each pair \
+                 of addresses"
             ),
             Self::FilesNearLimit { task, open, limit } => {
                 write!(f, "task {task} had {open} of at most {limit} files open")

@@ -9,8 +9,9 @@ use tallyho_replay::{BotType, Method, Prepared, Secret, SecretKey, is_secret_nam
 
 use super::identity;
 use super::job::{Job, Load};
+use super::load;
 use crate::cli::{RequestArgs, RunArgs};
-use crate::engine::{BotMaker, OnNoFreeBot, Profile, Supply};
+use crate::engine::BotMaker;
 use crate::exit::BadUsage;
 
 /// Checks the request and the load that the flags describe.
@@ -24,7 +25,7 @@ pub(super) fn job(args: &RunArgs) -> Result<Job, BadUsage> {
     let shared_secrets = hide_secrets(&mut settings, secret_key)?;
     let bot_config = serde_json::to_value(&settings).expect("settings become JSON");
     let (bot, origin) = bot(settings)?;
-    let profile = profile(args);
+    let profile = load::of_url(args);
     let config = serde_json::json!({
         "target": args.what,
         "profile": profile.to_string(),
@@ -53,33 +54,6 @@ pub(super) fn job(args: &RunArgs) -> Result<Job, BadUsage> {
         teardown: None,
         config,
     })
-}
-
-/// Bots where nothing is said, as in oha and hey.
-const BOTS_DEFAULT: u64 = 50;
-/// How long a run lasts when neither a time nor a number of sessions is given.
-const DURATION_DEFAULT: Duration = Duration::from_secs(10);
-/// How long a run by number may last at most: k6's `maxDuration`.
-const DURATION_BY_NUMBER_MAX: Duration = Duration::from_secs(600);
-
-/// The load profile that the flags describe.
-fn profile(args: &RunArgs) -> Profile {
-    let vus = args.bots.unwrap_or(BOTS_DEFAULT);
-    let by_number = args.iterations.map_or(DURATION_DEFAULT, |_| DURATION_BY_NUMBER_MAX);
-    let duration = args.duration.unwrap_or(by_number);
-    match (args.rate, args.iterations) {
-        (Some(rate), iterations) => {
-            let on_no_free_bot = OnNoFreeBot::Wait;
-            let supply = Supply { prepared: vus, max: vus, on_no_free_bot };
-            Profile::ConstantArrivalRate { rate, duration, iterations, supply }
-        }
-        (None, Some(iterations)) => Profile::SharedIterations {
-            vus: vus.min(iterations),
-            iterations,
-            max_duration: duration,
-        },
-        (None, None) => Profile::ConstantVus { vus, duration },
-    }
 }
 
 /// Reads the request from the flags.

@@ -75,7 +75,10 @@ pub(super) fn load(out: &mut String, report: &Report, options: &Options) {
         State::Degraded => Paint::Caution,
         State::Invalid => Paint::Bad,
     };
-    let verdict = options.colour.paint(paint, state.as_str());
+    let mut verdict = options.colour.paint(paint, state.as_str());
+    if let Some(second) = report.verdict.since_second {
+        verdict.push_str(&format!(" from {}", clock(second)));
+    }
     figure(out, "verdict", &verdict, options);
     for evidence in &report.verdict.evidence {
         figure(out, "  because", evidence, options);
@@ -276,10 +279,19 @@ fn task(out: &mut String, report: &Report, task: &Task, options: &Options) {
             health.cpu_periods_throttled, health.cpu_periods
         ));
     }
+    if health.cpu_stolen_us > 0 {
+        let stolen = share_percent(health.cpu_stolen_us, health.cpu_machine_us);
+        cpu.push_str(&format!(", {stolen} stolen by other machines"));
+    }
     figure(out, "  cpu", &cpu, options);
     if health.files_open_max > 0 {
         let files = format!("{} of at most {}", health.files_open_max, task.files_limit);
         figure(out, "  files open", &files, options);
+    }
+    if health.ports > 0 {
+        let (sockets, ports) = (health.sockets_max, health.ports);
+        let ports = format!("{sockets} sockets at most, {ports} ports for a pair of addresses");
+        figure(out, "  tcp", &ports, options);
     }
     if health.memory_bytes_max > 0 {
         figure(out, "  memory", &bytes(health.memory_bytes_max), options);
