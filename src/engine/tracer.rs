@@ -390,3 +390,151 @@ fn is_sampled(who: Who) -> bool {
         (who.bot ^ who.session.rotate_left(32) ^ who.scenario).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     mixed >> 32 & (SAMPLE - 1) == 0
 }
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+    use std::sync::Arc;
+    use std::sync::mpsc::{Receiver, channel, sync_channel};
+
+    use tallyho_replay::trace::{Header, NotRecorded, TraceReader, TraceWriter};
+    use tallyho_replay::{
+        Bot, BotType, Carry, Command, Context, Outcome, RunFacts, Scratch, Start,
+    };
+
+    use super::super::scribe::Shared;
+    use super::*;
+
+    /// Notes enough to fill a batch in a few dozen sessions, and fails if its number says so.
+    struct Long(u64);
+
+    impl Bot for Long {
+        const NAME: &'static str = "long";
+        type Config = ();
+        type Carry = String;
+
+        fn new(_: Rc<()>, who: Who, _: String) -> Self {
+            Self(who.session)
+        }
+
+        async fn session(&mut self, ctx: &mut Context) -> Outcome {
+            ctx.check("number", self.0 % 100 != 99);
+            Outcome::Done
+        }
+
+        fn carry(self) -> String {
+            "x".repeat(3_000)
+        }
+    }
+
+    struct Bench {
+        tracer: Tracer,
+        batches: Receiver<Batch>,
+        shared: Arc<Shared>,
+        session: Session,
+        next: u64,
+    }
+
+    /// A worker's tracer whose writer takes one batch and no more.
+    fn bench(record: Record) -> Bench {
+        let (sender, batches) = sync_channel(1);
+        let (_, spares) = channel();
+        let shared = Arc::new(Shared::default());
+        let outlet = Outlet { batches: sender, spares, shared: Arc::clone(&shared), record };
+        let tracer = Tracer::new(Some(outlet), 0);
+        let bot = Rc::new(BotType::new::<Long>(Rc::new(())));
+        let session = Session::new(&bot, &Rc::new(RunFacts::default()), &Scratch::new());
+        tracer.attach(0, &session);
+        Bench { tracer, batches, shared, session, next: 0 }
+    }
+
+    impl Bench {
+        fn play(&mut self, sessions: u64) {
+            for _ in 0..sessions {
+                let who = Who { scenario: 0, bot: 0, session: self.next };
+                self.tracer.begin(0, &mut self.session, who);
+                let carry = Carry::Own;
+                let start = Start { who, carry, setup: None, at_us: self.next, stopping: false };
+                let command = self.session.start(start);
+                assert_eq!(command, Command::End(Outcome::Done));
+                self.tracer.ended((0, "default"), &self.session, PieceEnd::Whole, self.next);
+                self.next += 1;
+            }
+        }
+
+        /// Writes what was handed over, and counts.
+        fn totals(&mut self, writer: &mut TraceWriter<Vec<u8>>) -> tallyho_replay::trace::Totals {
+            self.tracer.finish();
+            self.batches.try_iter().for_each(|batch| writer.write(&batch).expect("memory"));
+            let not_recorded = NotRecorded {
+                not_wanted: self.shared.not_wanted.load(Ordering::Relaxed),
+                writer_behind: self.shared.writer_behind.load(Ordering::Relaxed),
+                lost: 0,
+            };
+            writer.finish(self.shared.started.load(Ordering::Relaxed), not_recorded).0
+        }
+    }
+
+    fn writer() -> TraceWriter<Vec<u8>> {
+        TraceWriter::new(Vec::new(), &Header::default()).expect("memory")
+    }
+
+    #[test]
+    fn while_the_writer_is_behind_new_sessions_start_unrecorded_and_are_counted() {
+        let mut bench = bench(Record::All);
+        // The first batch lies in the channel, the second has no room there.
+        bench.play(98);
+        bench.tracer.tick(1_000_000);
+        let behind = bench.tracer.inner.borrow().writer_behind;
+        assert!(behind > 0, "98 sessions of 3 kB are more than two batches");
+        let mut writer = writer();
+        let first = bench.batches.try_recv().expect("a batch");
+        writer.write(&first).expect("memory");
+        bench.tracer.tick(1_010_000);
+        assert!(!bench.tracer.inner.borrow().is_behind, "there is room again");
+        bench.play(20);
+        assert_eq!(bench.tracer.inner.borrow().writer_behind, behind, "recording goes on");
+        bench.batches.try_iter().for_each(|batch| writer.write(&batch).expect("memory"));
+        let totals = bench.totals(&mut writer);
+        assert!(totals.adds_up(), "{totals:?}");
+        assert_eq!((totals.started, totals.not_recorded.writer_behind), (118, behind));
+        assert_eq!((totals.exact, totals.not_recorded.lost), (118 - behind, 0));
+        let bytes = std::mem::take(writer.get_mut());
+        let mut reader = TraceReader::open(std::io::Cursor::new(bytes)).expect("a trace");
+        assert_eq!(reader.count().expect("memory").exact, totals.exact);
+    }
+
+    #[test]
+    fn beyond_the_limit_failing_sessions_and_a_sample_are_kept() {
+        let mut bench = bench(Record::All);
+        bench.shared.is_full.store(true, Ordering::Relaxed);
+        let mut writer = writer();
+        for _ in 0..300 {
+            bench.play(10);
+            bench.tracer.tick(bench.next * 1_000_000);
+            bench.batches.try_iter().for_each(|batch| writer.write(&batch).expect("memory"));
+        }
+        let totals = bench.totals(&mut writer);
+        assert!(totals.adds_up(), "{totals:?}");
+        assert!((30..40).contains(&totals.exact), "30 of 3000 fail, 3 are sampled: {totals:?}");
+        bench.shared.is_closed.store(true, Ordering::Relaxed);
+        bench.play(100);
+        assert_eq!(bench.tracer.inner.borrow().not_wanted, totals.not_recorded.not_wanted + 100);
+    }
+
+    #[test]
+    fn failing_sessions_are_grouped_and_the_shortest_recorded_one_is_the_example() {
+        let group = |count, session, steps, is_recorded| FailingGroup {
+            count,
+            example: Who { scenario: 0, bot: 1, session },
+            scenario: "s".to_owned(),
+            steps,
+            is_recorded,
+        };
+        let mut failing = Failing::new();
+        for next in [group(3, 5, 4, true), group(2, 9, 2, false), group(1, 4, 4, true)] {
+            add_group(&mut failing, "check failed: x".to_owned(), next);
+        }
+        assert_eq!(failing["check failed: x"], group(6, 4, 4, true));
+    }
+}
