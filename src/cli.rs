@@ -285,6 +285,12 @@ impl OutputArgs {
     }
 }
 
+/// Colour of what goes to standard output.
+pub(crate) fn colour(no_color: bool) -> Colour {
+    let unwanted = no_color || std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
+    if unwanted || !std::io::stdout().is_terminal() { Colour::Plain } else { Colour::Ansi }
+}
+
 /// Addresses in one range: more would be a typing error rather than a wish.
 const SOURCE_ADDRESSES_MAX: u32 = 65_536;
 

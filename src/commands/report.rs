@@ -3,13 +3,13 @@
 //! Several runs of one test, its tasks, become one report: counts and histograms add, so every
 //! percentile is that of all requests together.
 
-use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 
 use super::recorded;
+use crate::cli;
 use crate::exit::Exit;
 use crate::output;
 use crate::report::text::{self, Colour};
@@ -91,7 +91,5 @@ fn render(report: &Report, format: Format, colour: Colour) -> String {
 }
 
 fn colour(args: &ReportArgs) -> Colour {
-    let unwanted = args.no_color || std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
-    let on_terminal = args.output.is_none() && std::io::stdout().is_terminal();
-    if unwanted || !on_terminal { Colour::Plain } else { Colour::Ansi }
+    if args.output.is_some() { Colour::Plain } else { cli::colour(args.no_color) }
 }

@@ -167,9 +167,8 @@ impl Packer {
             packed.push(if is_tried { self.compressor.compress(column)? } else { Vec::new() });
         }
         out.push(u8::try_from(columns.len()).expect("a few columns"));
-        let is_packed = |column: &Vec<u8>, packed: &Vec<u8>| {
-            !packed.is_empty() && packed.len() < column.len()
-        };
+        let is_packed =
+            |column: &Vec<u8>, packed: &Vec<u8>| !packed.is_empty() && packed.len() < column.len();
         for (column, packed) in columns.iter().zip(&packed) {
             push_varint(out, column.len() as u64);
             let stored = if is_packed(column, packed) { packed.len() as u64 } else { 0 };

@@ -145,9 +145,12 @@ function bars() {
 
 function chartOptions(width, height, parts) {
   return Object.assign({
-    width, height, padding: [8, 12, 0, 0],
+    width, height, padding: [8, 22, 0, 0],
     cursor: { points: { size: 7 }, y: false, drag: { x: true, y: false } },
-    legend: { live: true },
+    legend: { live: true, markers: {
+      width: 3,
+      dash: (u, index) => u.series[index].dash ? "dashed" : "solid",
+    } },
   }, parts);
 }
 
@@ -171,7 +174,7 @@ function loadChart(context, width) {
   const { time, figures } = context.data;
   const options = timeOptions(context, width, 260, {
     series: [timeSeries(),
-      line("offered", "offered", perSecond, figures.offered_per_sec, { dash: [6, 4] }),
+      line("offered", "offered", perSecond, figures.offered_per_sec, { width: 6 }),
       line("achieved", "achieved", perSecond, figures.completed_per_sec,
         { fill: colour("achieved-fill"), width: 2 }),
       line("dropped", "dropped", perSecond, rate(context, figures.dropped),

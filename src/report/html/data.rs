@@ -341,9 +341,9 @@ impl Time {
         for (kind, column) in kinds.iter().zip(&mut self.failures) {
             column.push(rate(row.failures.get(*kind).copied().unwrap_or(0)));
         }
-        self.response.add(&row.response_time);
-        self.service.add(&row.http_req_duration);
-        self.lag.add(&row.schedule_lag);
+        self.response.add(&row.response_time, seconds);
+        self.service.add(&row.http_req_duration, seconds);
+        self.lag.add(&row.schedule_lag, seconds);
         self.heat_response.push(heat(&row.response_time));
         self.heat_service.push(heat(&row.http_req_duration));
     }
@@ -370,10 +370,13 @@ impl Time {
 }
 
 impl Spread {
-    fn add(&mut self, times: &CoarseHistogram) {
+    /// Adds a row. What ends after the last whole row is the slow rest: its percentiles are not
+    /// those of a second, but its greatest value is the run's all the same.
+    fn add(&mut self, times: &CoarseHistogram, seconds: Option<f64>) {
         let count = times.figures().count;
         let at = |percentile: f64| {
-            is_carried(percentile, count).then(|| times.percentile_us(percentile))?
+            let is_drawn = seconds.is_some() || percentile >= 100.0;
+            (is_drawn && is_carried(percentile, count)).then(|| times.percentile_us(percentile))?
         };
         self.p50.push(at(50.0));
         self.p90.push(at(90.0));

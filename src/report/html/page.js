@@ -12,7 +12,8 @@
 
   const data = JSON.parse(document.getElementById("data").textContent);
   const context = { data, times: "response", heat: "response", curve: 0, heatReadout: null };
-  const PAPER_WIDTH = 632;
+  // Plots on paper: the widths that page.css gives figures there, less their padding.
+  const PAPER_WIDTH = 660, PAPER_WIDTH_HALF = 316, PAPER_HEIGHT = 0.8;
   let paper = false;
 
   // ---- theme: as the system says, or ?theme=dark, or the button
@@ -47,6 +48,12 @@
     const box = document.getElementById("verdict");
     box.classList.add(tone);
     box.append(el("strong", {}, mark + words));
+    if (data.thresholds.length > 0) {
+      const failed = data.thresholds.filter((t) => t.failed).length;
+      box.append(el("p", { class: failed > 0 ? "bad" : "plain" }, failed > 0
+        ? "✗ " + failed + " of " + data.thresholds.length + " thresholds failed."
+        : "✓ All " + data.thresholds.length + " thresholds hold."));
+    }
     if (data.run.stopped_by) {
       box.append(el("p", { class: "plain" }, "It was stopped before its plan ended by " + data.run.stopped_by + "."));
     }
@@ -67,7 +74,6 @@
 
   function tiles() {
     const f = data.figures, share = (part, whole) => whole > 0 ? part / whole : 0;
-    const failed = data.thresholds.filter((t) => t.failed).length;
     const list = [
       tile("offered", perSecond(f.offered_per_sec), count(f.due) + " iterations"),
       tile("achieved", perSecond(f.completed_per_sec), count(f.completed) + " iterations"),
@@ -81,10 +87,6 @@
       tile("schedule lag, p99", time(f.lag.p99_us), percent(share(f.late, f.requests)) + " of requests late",
         data.time.limited.length > 0 ? "caution" : ""),
     ];
-    if (data.thresholds.length > 0) {
-      list.unshift(tile("thresholds", failed > 0 ? failed + " failed" : "all hold",
-        "of " + data.thresholds.length, failed > 0 ? "bad" : ""));
-    }
     document.getElementById("tiles").append(...list);
   }
 
@@ -107,13 +109,15 @@
   function draw(one) {
     if (one.uplot) { one.uplot.destroy(); one.uplot = null; }
     one.plot.replaceChildren();
-    one.width = paper ? PAPER_WIDTH : Math.floor(one.plot.clientWidth);
+    const on_paper = one.figure.classList.contains("wide") ? PAPER_WIDTH : PAPER_WIDTH_HALF;
+    one.width = paper ? on_paper : Math.floor(one.plot.clientWidth);
     const made = one.make(context, one.width);
     if (made == null || data.time.second.length === 0) {
       one.plot.append(el("p", { class: "empty" }, made == null && one.id === "failures"
         ? "No request failed." : "Nothing was measured."));
       return;
     }
+    if (paper) made[0].height = Math.round(made[0].height * PAPER_HEIGHT);
     one.uplot = new uPlot(made[0], made[1], one.plot);
     one.uplot.root.querySelector("canvas").setAttribute("role", "img");
     one.uplot.root.querySelector("canvas").setAttribute("aria-label", one.title);
@@ -284,16 +288,13 @@
     applyTheme();
     drawAll();
   });
-  let resizing = 0;
-  window.addEventListener("resize", () => {
-    clearTimeout(resizing);
-    resizing = setTimeout(() => {
-      for (const one of charts) {
-        const width = Math.floor(one.plot.clientWidth);
-        if (!paper && one.uplot && width !== one.width) draw(one);
-      }
-    }, 80);
+  const watch = new ResizeObserver(() => {
+    for (const one of charts) {
+      const width = Math.floor(one.plot.clientWidth);
+      if (!paper && one.uplot && width !== one.width) draw(one);
+    }
   });
+  charts.forEach((one) => watch.observe(one.plot));
 
   // Paper is light and has a width of its own. uPlot draws in a microtask, which runs before the
   // page is laid out for paper.

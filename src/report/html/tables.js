@@ -1,6 +1,6 @@
 "use strict";
 // Tables that sort by any column. A column: { title, of: row -> value, words: value -> text,
-// text: left-aligned, group: what stands above it, cell: row -> element }.
+// text: left-aligned, narrow: short text, group: what stands above it, cell: row -> element }.
 
 function table(rows, columns, sortedBy) {
   const body = el("tbody", {});
@@ -34,7 +34,7 @@ function compared(a, b, down) {
 }
 
 function classes(column) {
-  return [column.text && "text", column.first && "first"].filter(Boolean).join(" ") || null;
+  return [column.text && "text", column.narrow && "narrow", column.first && "first"].filter(Boolean).join(" ") || null;
 }
 
 function headCell(column, sort) {
@@ -114,7 +114,7 @@ function thresholdsTable(data) {
     : t.failed ? "✗ failed" : "✓ holds";
   const tone = (t) => t.failed ? "bad" : t.outcome === "no_data" ? "caution" : "good";
   return table(data.thresholds, [
-    { title: "", of: mark, text: true, cell: (t) => el("span", { class: tone(t) }, mark(t)) },
+    { title: "outcome", of: mark, text: true, narrow: true, cell: (t) => el("span", { class: tone(t) }, mark(t)) },
     { title: "metric", of: (t) => t.metric, text: true },
     { title: "threshold", of: (t) => t.expression, text: true },
     { title: "seen", of: (t) => t.seen || "–" },

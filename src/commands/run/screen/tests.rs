@@ -163,6 +163,8 @@ fn a_late_generator_is_told_with_its_worker() {
     let late = Made { lag_us: 12_000, ..MADE }.live(|_| {});
     let text = screen(&late, 80, 24);
     assert!(text.contains("● late  lag p99 12ms      worker 1: 12ms"), "{text}");
+    let off_the_lines = "\n    100ms ";
+    assert!(text.contains("\n     10ms ") && !text.contains(off_the_lines), "{text}");
     let strained = Made { lag_us: 180, cpu_us: 460_000, ..MADE }.live(|_| {});
     let text = screen(&strained, 80, 24);
     assert!(text.contains("● strained  lag p99 180µs"), "{text}");
