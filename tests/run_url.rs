@@ -81,14 +81,20 @@ fn one_ctrl_c_lets_running_requests_end_and_all_of_them_are_counted() {
 
 #[test]
 fn a_second_ctrl_c_cuts_running_requests_off_and_still_writes_the_report() {
-    let silent = RawServer::start(|mut stream| {
-        let _request = read_request(&mut stream);
-        let _until_the_client_closes = read_request(&mut stream);
+    let (asked, requests) = std::sync::mpsc::channel();
+    let silent = RawServer::start(move |mut stream| {
+        if read_request(&mut stream).is_some() {
+            asked.send(()).expect("the test listens");
+            let _until_the_client_closes = read_request(&mut stream);
+        }
     });
     for driver in DRIVERS {
         let url = silent.url("/");
         let running = Run::start(&[&url, "-d", "60s", "-c", "5", "--io-driver", driver]);
-        running.wait_for_start();
+        // Sessions that a first signal finds not yet begun would never begin.
+        for _ in 0..5 {
+            requests.recv_timeout(Duration::from_secs(60)).expect("each bot sends its request");
+        }
         running.interrupt();
         running.wait_for_line("stopping: no new sessions");
         running.interrupt();
