@@ -5,13 +5,16 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::check::CheckArgs;
 use crate::commands::compare::CompareArgs;
+use crate::commands::replay::ReplayArgs;
 use crate::commands::report::ReportArgs;
 use crate::commands::serve::ServeArgs;
-use crate::engine::{DriverChoice, Rate};
+use crate::commands::sessions::SessionsArgs;
+use crate::commands::trace::{CapsuleArgs, TraceCommand};
+use crate::engine::{DriverChoice, OnNoFreeBot, Rate, Stage};
 use crate::report::text::Colour;
 use crate::units;
 
@@ -35,6 +38,18 @@ pub enum Command {
     Report(ReportArgs),
     /// Show two runs side by side, and what differs beyond noise
     Compare(CompareArgs),
+    /// Run recorded sessions again, with no server, and compare every step
+    Replay(ReplayArgs),
+    /// List the sessions of a run
+    Sessions(SessionsArgs),
+    /// Cut one session into a file that replays anywhere
+    Capsule(CapsuleArgs),
+    /// Check a trace, or close one that a killed run left open
+    Trace {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: TraceCommand,
+    },
     /// Serve the stand-in API that scenarios are tried against
     Serve(ServeArgs),
 }
@@ -64,6 +79,10 @@ pub struct RunArgs {
     #[arg(short = 'q', long, value_name = "RATE", value_parser = units::rate)]
     pub rate: Option<Rate>,
 
+    /// More about the load.
+    #[command(flatten)]
+    pub load: LoadArgs,
+
     /// What is sent.
     #[command(flatten)]
     pub request: RequestArgs,
@@ -88,9 +107,75 @@ pub struct RunArgs {
     #[arg(long, value_name = "TIME", value_parser = units::duration, default_value = "20s")]
     pub drain: Duration,
 
+    /// How the run is judged.
+    #[command(flatten)]
+    pub verdict: VerdictArgs,
+
+    /// What is recorded.
+    #[command(flatten)]
+    pub record: RecordArgs,
+
     /// Where results go.
     #[command(flatten)]
     pub output: OutputArgs,
+}
+
+/// Ramps, and what becomes of arrivals.
+#[derive(Args, Debug)]
+pub struct LoadArgs {
+    /// A ramp of bots, or with --rate of the rate: 30s:100 goes to 100 within 30 s, 0s:100 at once;
+    /// may be given more than once
+    #[arg(short = 's', long = "stage", value_name = "TIME:TARGET", value_parser = units::stage)]
+    #[arg(conflicts_with_all = ["duration", "iterations"])]
+    pub stages: Vec<Stage>,
+
+    /// How many bots there may be for a rate [default: those of -c, else 10000]
+    #[arg(long, value_name = "N", value_parser = units::count)]
+    pub max_vus: Option<u64>,
+
+    /// What a due session does when all of them are busy [default: wait, or as the scenario says]
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub on_no_free_bot: Option<OnNoFreeBot>,
+
+    /// Let sessions arrive at random around the rate instead of evenly
+    #[arg(long)]
+    pub poisson: bool,
+}
+
+/// How the run is judged.
+#[derive(Args, Debug)]
+pub struct VerdictArgs {
+    /// What the run must keep to, in k6's words, for example 'http_req_duration: p(95)<500', with
+    /// ', abortOnFail' to end the run at once; may be given more than once
+    #[arg(long = "threshold", value_name = "METRIC: CONDITION")]
+    pub thresholds: Vec<String>,
+
+    /// Let a run end well whose numbers the generator itself has spoilt
+    #[arg(long)]
+    pub allow_degraded: bool,
+}
+
+/// What of a run is recorded.
+#[derive(Args, Debug)]
+pub struct RecordArgs {
+    /// Which sessions are recorded, so that they can be replayed
+    #[arg(long, value_enum, value_name = "WHICH", default_value = "all")]
+    pub record: RecordChoice,
+
+    /// When the trace is this large, only failing sessions and one in 1024 of the others are added
+    #[arg(long, value_name = "BYTES", value_parser = units::bytes, default_value = "8GiB")]
+    pub trace_max_bytes: u64,
+}
+
+/// Which sessions are recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RecordChoice {
+    /// All of them
+    All,
+    /// Those that fail
+    Failing,
+    /// None
+    Off,
 }
 
 /// The request that loads a URL.
@@ -164,9 +249,13 @@ pub struct MachineArgs {
 /// Where results go.
 #[derive(Args, Debug)]
 pub struct OutputArgs {
-    /// The folder for run.json [default: runs/<run id>]
+    /// The folder for run.json [default: runs/RUN-ID]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+
+    /// Also write the summary that k6 writes, for tools that read it
+    #[arg(long, value_name = "FILE")]
+    pub summary_export: Option<PathBuf>,
 
     /// Print run.json on standard output instead of the summary
     #[arg(long)]
@@ -182,17 +271,23 @@ pub struct OutputArgs {
 }
 
 impl OutputArgs {
-    /// Colour on a terminal, unless the user or the environment does not want it.
+    /// Colour for results: on a terminal, unless the user or the environment does not want it.
     #[must_use]
     pub fn colour(&self) -> Colour {
-        colour(self.no_color)
+        self.colour_on(&std::io::stdout())
+    }
+
+    /// Colour for what goes to `stream`.
+    #[must_use]
+    pub fn colour_on(&self, stream: &impl IsTerminal) -> Colour {
+        colour_on(stream, self.no_color)
     }
 }
 
-/// Colour of what goes to standard output.
-pub(crate) fn colour(no_color: bool) -> Colour {
+/// Colour for what goes to `stream`, unless the flag `--no-color` or the environment is against it.
+pub(crate) fn colour_on(stream: &impl IsTerminal, no_color: bool) -> Colour {
     let unwanted = no_color || std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
-    if unwanted || !std::io::stdout().is_terminal() { Colour::Plain } else { Colour::Ansi }
+    if unwanted || !stream.is_terminal() { Colour::Plain } else { Colour::Ansi }
 }
 
 /// Addresses in one range: more would be a typing error rather than a wish.

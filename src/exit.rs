@@ -13,7 +13,9 @@ pub enum Exit {
     CouldNotRun = 1,
     /// Wrong usage, or a scenario that is not valid.
     BadUsage = 2,
-    /// The run did not measure what it was meant to.
+    /// A replay differs from what was recorded.
+    Differs = 3,
+    /// The generator was the limit, or arrivals were dropped: the numbers are not the target's.
     Invalid = 4,
     /// A threshold failed.
     Threshold = 99,

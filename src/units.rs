@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::engine::Rate;
+use crate::engine::{Rate, Stage};
 
 /// Reads a duration in Go's syntax, with days: `500ms`, `1m30s`, `1.5h`, `1d12h`.
 ///
@@ -77,6 +77,30 @@ pub fn count(text: &str) -> Result<u64, String> {
     value.filter(|&value| value > 0).ok_or_else(help)
 }
 
+/// Reads a number of bytes: `64KiB`, `8GiB`, `100MB`.
+///
+/// # Errors
+///
+/// Says what was expected, with an example.
+pub fn bytes(text: &str) -> Result<u64, String> {
+    let help = || format!("`{text}` is not a number of bytes; write for example 500MB or 8GiB");
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let factor: u64 = match unit.trim() {
+        "" | "B" => 1,
+        "kB" => 1_000,
+        "MB" => 1_000_000,
+        "GB" => 1_000_000_000,
+        "TB" => 1_000_000_000_000,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        "TiB" => 1 << 40,
+        _ => return Err(help()),
+    };
+    number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor)).ok_or_else(help)
+}
+
 /// Reads a rate: `5000/s`, `6k/m`, `100/500ms`; a plain number is per second.
 ///
 /// # Errors
@@ -94,6 +118,18 @@ pub fn rate(text: &str) -> Result<Rate, String> {
         return Err(help());
     }
     Ok(Rate { count: count(number).map_err(|_| help())?, unit })
+}
+
+/// Reads a stage: `30s:100`, or `0s:100` for a jump.
+///
+/// # Errors
+///
+/// Says what was expected, with an example.
+pub fn stage(text: &str) -> Result<Stage, String> {
+    let help = || format!("`{text}` is no stage; write for example 30s:100");
+    let (time, target) = text.split_once(':').ok_or_else(help)?;
+    let target = if target.trim() == "0" { 0 } else { count(target).map_err(|_| help())? };
+    Ok(Stage { duration: duration(time)?, target })
 }
 
 /// Reads a seed: a decimal number or `0x` and hexadecimal digits.
@@ -165,6 +201,16 @@ mod tests {
         assert_eq!(rate("300/m"), Ok(Rate { count: 300, unit: second * 60 }));
         assert_eq!(rate("1/500ms"), Ok(Rate { count: 1, unit: second / 2 }));
         assert!(rate("5/0s").is_err() && rate("0/s").is_err() && rate("fast").is_err());
+    }
+
+    #[test]
+    fn stages_have_a_time_and_a_target_and_both_may_be_zero() {
+        let stage_of = |ms, target| Stage { duration: Duration::from_millis(ms), target };
+        assert_eq!(stage("30s:1k"), Ok(stage_of(30_000, 1_000)));
+        assert_eq!(stage("0s:0"), Ok(stage_of(0, 0)));
+        for wrong in ["30s", "30:100", ":", "30s:", "30s:-1", "30s:1:2"] {
+            assert!(stage(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -83,6 +83,8 @@ fn allocations(driver: DriverChoice, url: &str, iterations: u64) -> u64 {
         resolver: background::start(Arc::clone(&control)).expect("a background thread"),
         sources: Vec::new(),
         watch: None,
+        trace: None,
+        shared_secrets: Vec::new(),
         timeout: Duration::from_secs(10),
         drain: Duration::from_secs(5),
     };

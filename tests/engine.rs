@@ -45,6 +45,8 @@ fn play<B: Bot<Config = ()>>(driver: DriverChoice, profile: Profile, target: &st
         resolver: background::start(Arc::clone(&control)).expect("a background thread"),
         sources: Vec::new(),
         watch: None,
+        trace: None,
+        shared_secrets: Vec::new(),
         timeout: Duration::from_millis(500),
         drain: Duration::from_secs(5),
     };

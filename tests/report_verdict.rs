@@ -135,6 +135,22 @@ fn a_throttled_container_degrades_the_run() {
 }
 
 #[test]
+fn stolen_time_degrades_the_run_and_few_ports_are_noted() {
+    let report = judged(run(0..0, 0, |_| {}), |facts| {
+        facts.task.health.cpu_stolen_us = 1_500_000;
+        facts.task.health.cpu_machine_us = 50_000_000;
+        facts.task.health.sockets_max = 26_000;
+    });
+    assert_eq!(report.verdict.state, State::Degraded);
+    assert_eq!(report.verdict.since_second, None, "nobody knows when it was stolen");
+    let warnings: Vec<String> = report.warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(warnings[0], "3.00% of the CPU time of task 0's machine went to other machines");
+    let ports =
+        "task 0's machine had 26000 TCP sockets, and 28232 ports for each pair of addresses";
+    assert!(warnings.iter().any(|warning| warning == ports), "{warnings:?}");
+}
+
+#[test]
 fn a_threshold_on_a_percentile_of_few_samples_is_warned_about() {
     let measured = measure(&events(3, 4), 1, 1, || 0).remove(0);
     let thresholds = [

@@ -8,7 +8,7 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tallyho_replay::{
     BodyUse, Bot, Context, Expected, Method, Outcome, Prepared, RequestError, Who,
 };
@@ -37,7 +37,7 @@ impl Bot for SingleRequest {
 }
 
 /// What a scenario says about the request.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct SingleRequestSettings {
     /// `GET` if empty.
@@ -46,8 +46,9 @@ pub struct SingleRequestSettings {
     pub url: String,
     /// In this order.
     pub headers: Headers,
-    /// Sent as it is; bytes, since a body file need not be text.
-    #[serde(deserialize_with = "text_as_bytes")]
+    /// Sent as it is; bytes, since a body file need not be text. In JSON a text, or a list of
+    /// bytes.
+    #[serde(serialize_with = "bytes_as_text", deserialize_with = "text_as_bytes")]
     pub body: Vec<u8>,
     /// Its own limit instead of the run's, in milliseconds.
     pub timeout_ms: Option<u64>,
@@ -60,11 +61,27 @@ pub struct SingleRequestSettings {
 }
 
 fn text_as_bytes<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
-    String::deserialize(deserializer).map(String::into_bytes)
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Body {
+        Text(String),
+        Bytes(Vec<u8>),
+    }
+    Ok(match Body::deserialize(deserializer)? {
+        Body::Text(text) => text.into_bytes(),
+        Body::Bytes(bytes) => bytes,
+    })
+}
+
+fn bytes_as_text<S: serde::Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => serializer.serialize_str(text),
+        Err(_) => serializer.collect_seq(bytes),
+    }
 }
 
 /// Headers, as pairs or as an object.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Headers {
     /// In this order, names may repeat.

@@ -96,13 +96,17 @@ impl ActionSet {
             replay.trail_pick(self.site(), &self.name, &name);
         }
         let previous = self.last.replace(name.clone());
+        let action = (self.name.clone(), name.clone());
+        let outer = state.own.borrow_mut().action.replace(action);
         Some(Choice {
             index,
             name,
             set: self.name.clone(),
             previous,
+            outer,
             began_us: state.now_us.get(),
-            state: Some(Rc::clone(state)),
+            is_skipped: false,
+            state: Rc::clone(state),
         })
     }
 
@@ -111,7 +115,7 @@ impl ActionSet {
     pub fn settle<R: ActionResult>(&mut self, mut choice: Choice, result: &R) -> bool {
         let is_skipped = result.is_skipped();
         if is_skipped {
-            choice.state = None;
+            choice.is_skipped = true;
             self.last = choice.previous.take();
         }
         is_skipped
@@ -181,9 +185,12 @@ pub struct Choice {
     name: Name,
     set: Name,
     previous: Option<Name>,
+    /// The action that this one is a part of.
+    outer: Option<(Name, Name)>,
     began_us: u64,
-    /// Where the end is noted; nowhere if it was skipped.
-    state: Option<Rc<State>>,
+    /// Then its end is not noted.
+    is_skipped: bool,
+    state: Rc<State>,
 }
 
 impl Choice {
@@ -217,7 +224,9 @@ impl fmt::Debug for Choice {
 
 impl Drop for Choice {
     fn drop(&mut self) {
-        if let Some(state) = self.state.take() {
+        let state = &self.state;
+        state.own.borrow_mut().action = self.outer.take();
+        if !self.is_skipped {
             let took_us = state.now_us.get() - self.began_us;
             let (set, name) = (self.set.clone(), self.name.clone());
             state.note(Note::Action { set, name, took_us });
@@ -346,6 +355,20 @@ impl WeightOverrides {
         self.weights.is_empty()
     }
 
+    /// What is replaced, as a trace's header keeps it: the key of set and action, and the weight.
+    pub fn by_key(&self) -> impl Iterator<Item = (u64, u32)> {
+        self.weights.iter().copied()
+    }
+
+    /// Replaces the weights that [`by_key`](Self::by_key) gave.
+    #[must_use]
+    pub fn from_keys(keys: impl IntoIterator<Item = (u64, u32)>) -> Self {
+        let mut weights: Vec<_> = keys.into_iter().collect();
+        weights.sort_unstable();
+        weights.dedup_by_key(|(key, _)| *key);
+        Self { weights }
+    }
+
     fn find(&self, set: u64, action: &str) -> Option<u32> {
         let key = Self::key(set, action);
         let index = self.weights.binary_search_by_key(&key, |(key, _)| *key).ok()?;
@@ -388,6 +411,16 @@ impl fmt::Display for ForcedActionError {
 }
 
 impl std::error::Error for ForcedActionError {}
+
+impl fmt::Display for ForcedAction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mark = match self.when {
+            When::Next => "",
+            When::IfAsked => "?",
+        };
+        write!(f, "{}{mark}.{}", self.set, self.action)
+    }
+}
 
 impl FromStr for ForcedAction {
     type Err = ForcedActionError;

@@ -99,6 +99,7 @@ pub use request::{BodyUse, Expected, Method, Prepared, Request, RequestError};
 pub use run::{NamedSecrets, RunFacts};
 pub use secret::{Place, Secret, SecretKey, Vault, is_secret_name};
 pub use session::{
-    Carry, Command, Event, Fault, FaultKind, Input, Outcome, Question, Session, Start, Who,
+    Carry, Command, Event, Fault, FaultKind, Input, Outcome, Question, RecordTap, Session, Start,
+    Who,
 };
 pub use state::{Recording, SITES_MAX, Scratch};

@@ -165,6 +165,19 @@ impl<'a> Replayer<'a> {
         &self.session
     }
 
+    /// What the bot drew and chose in the latest step.
+    #[must_use]
+    pub fn trail(&self) -> Vec<Trail> {
+        let own = self.session.state().own.borrow();
+        own.replay.as_ref().map(|replay| replay.trail().to_vec()).unwrap_or_default()
+    }
+
+    /// The chain over all steps so far.
+    #[must_use]
+    pub fn chain(&self) -> u64 {
+        self.session.chain()
+    }
+
     /// Appends the replay's own record since the last call: the same bytes as were recorded.
     pub fn take_record(&mut self, out: &mut Vec<u8>) {
         self.session.take_record(out);

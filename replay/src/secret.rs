@@ -60,6 +60,14 @@ impl Secret {
         u64::from_str_radix(digits, 16).ok().map(Self)
     }
 
+    /// The secret of a value under a run's key: what stands for it in that run.
+    #[must_use]
+    pub fn of(key: SecretKey, value: &str) -> Self {
+        let mut hasher = SipHasher24::new_with_key(&key.0);
+        hasher.write(value.as_bytes());
+        Self(hasher.finish())
+    }
+
     /// Takes a value into the open vault; nothing if it is too long.
     pub(crate) fn take_in(value: &str) -> Option<Self> {
         OPEN_VAULT.with_borrow_mut(|vault| vault.as_mut()?.insert(value))
@@ -231,9 +239,7 @@ impl Vault {
         if value.len() > SECRET_BYTES_MAX {
             return None;
         }
-        let mut hasher = SipHasher24::new_with_key(&self.key.0);
-        hasher.write(value.as_bytes());
-        let secret = Secret(hasher.finish());
+        let secret = Secret::of(self.key, value);
         match self.entries.iter().position(|(known, _)| *known == secret) {
             Some(index) => self.entries[index..].rotate_left(1),
             None => {

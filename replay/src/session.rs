@@ -197,8 +197,20 @@ pub(crate) enum Arrived {
 pub struct Fault {
     /// The input after which it happened; the start is 0.
     pub step: u32,
+    /// The action under way, if it was in one: set and name.
+    pub action: Option<(Name, Name)>,
     /// What happened.
     pub kind: FaultKind,
+}
+
+/// What failed, without when: sessions that fail alike have the same.
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.action {
+            Some((set, name)) => write!(f, "{} (in {set}.{name})", self.kind),
+            None => self.kind.fmt(f),
+        }
+    }
 }
 
 /// What makes a session count as failing.
@@ -428,6 +440,12 @@ impl Session {
         self.state.own.borrow_mut().recorder.take(out);
     }
 
+    /// A way to the session's record that does not hold up the session.
+    #[must_use]
+    pub fn tap(&self) -> RecordTap {
+        RecordTap(Rc::clone(&self.state))
+    }
+
     /// Reads the bot's secrets, to mask what is kept for people to read.
     pub fn with_vault<R>(&self, read: impl FnOnce(&Vault) -> R) -> R {
         read(&self.state.own.borrow().vault)
@@ -622,6 +640,51 @@ impl Session {
         if let Err(payload) = dropped {
             drop_caught(payload);
         }
+    }
+}
+
+/// A way to a session's record while the session waits for something.
+pub struct RecordTap(Rc<State>);
+
+impl RecordTap {
+    /// As [`Session::record_size`].
+    #[must_use]
+    pub fn record_size(&self) -> usize {
+        self.0.own.borrow().recorder.size()
+    }
+
+    /// As [`Session::take_record`].
+    pub fn take_record(&self, out: &mut Vec<u8>) {
+        self.0.own.borrow_mut().recorder.take(out);
+    }
+
+    /// Throws away what waits to be taken.
+    pub fn drop_record(&self) {
+        self.0.own.borrow_mut().recorder.forget();
+    }
+
+    /// Whose session it is.
+    #[must_use]
+    pub fn who(&self) -> Who {
+        self.0.who.get()
+    }
+
+    /// Why it counts as failing, if it does.
+    #[must_use]
+    pub fn first_failure(&self) -> Option<Fault> {
+        self.0.own.borrow().fault.clone()
+    }
+
+    /// Whether it counts as failing.
+    #[must_use]
+    pub fn is_failing(&self) -> bool {
+        self.0.own.borrow().fault.is_some()
+    }
+}
+
+impl fmt::Debug for RecordTap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RecordTap({})", self.who())
     }
 }
 

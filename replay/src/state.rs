@@ -102,6 +102,8 @@ pub(crate) struct Own {
     pub(crate) vault: Vault,
     pub(crate) recorder: Recorder,
     pub(crate) fault: Option<Fault>,
+    /// The action under way: set and name.
+    pub(crate) action: Option<(Name, Name)>,
     /// What was sent: a response is judged when the request is long overwritten.
     pub(crate) sent: (Name, Expected),
     pub(crate) carry: Vec<u8>,
@@ -177,7 +179,11 @@ impl State {
     /// Keeps the first reason why this session counts as failing.
     pub(crate) fn fault(&self, kind: FaultKind) {
         let step = self.step.get();
-        self.own.borrow_mut().fault.get_or_insert(Fault { step, kind });
+        let mut own = self.own.borrow_mut();
+        if own.fault.is_none() {
+            let action = own.action.clone();
+            own.fault = Some(Fault { step, action, kind });
+        }
     }
 
     /// Ends the bot at once: a replay cannot give it what the record does not hold.
@@ -217,6 +223,7 @@ impl Own {
         self.sites.clear();
         self.recorder.clear();
         self.fault = None;
+        self.action = None;
         self.sent = (Name::default(), Expected::default());
         self.forced_done = 0;
     }

@@ -3,9 +3,13 @@
 pub mod check;
 pub mod compare;
 mod recorded;
+pub mod replay;
 pub mod report;
 pub mod run;
 pub mod serve;
+pub mod sessions;
+pub mod trace;
+mod traces;
 
 use crate::cli::{Cli, Command};
 use crate::exit::Exit;
@@ -21,6 +25,10 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Command::Check(args) => check::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Compare(args) => compare::run(&args),
+        Command::Replay(args) => replay::run(&args),
+        Command::Sessions(args) => sessions::run(&args),
+        Command::Capsule(args) => trace::capsule(&args),
+        Command::Trace { command } => trace::run(&command),
         Command::Serve(args) => serve::run(&args),
     }
 }

@@ -8,22 +8,34 @@ mod folder;
 mod ground;
 mod identity;
 mod job;
+mod lines;
+mod live;
+mod load;
 mod machine;
 mod once;
+mod painter;
 mod part;
 mod progress;
+mod recorded;
 mod scenario;
+mod screen;
 mod target;
 mod url;
 
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::cli::RunArgs;
-use crate::engine::{self, Control, RunResult, ScenarioPlan};
+use anyhow::Context;
+use tallyho_replay::Site;
+use tallyho_replay::trace::{Header, ScenarioHeader};
+
+use crate::cli::{RecordChoice, RunArgs};
+use crate::engine::{self, Control, Record, RunResult, ScenarioPlan, TracePlan};
 use crate::exit::{BadUsage, Exit};
 use crate::output;
-use crate::report::{Facts, Report, html, rfc3339, text};
+use crate::report::{Facts, Report, html, k6_summary, rfc3339, text};
+
+pub(super) use scenario::config_of;
 
 use folder::Folder;
 use ground::Ground;
@@ -38,6 +50,7 @@ use progress::Progress;
 /// What is wrong with a scenario file is printed, and is no error here.
 pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     let Some(mut job) = job(args)? else { return Ok(Exit::BadUsage) };
+    load::apply(&mut job, args)?;
     if args.scenario.once {
         let ground = Ground::prepare(args, &job)?;
         return once::run(args, job, &ground);
@@ -46,13 +59,16 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     let ground = Ground::prepare(args, &job)?;
     let folder = folder.named(&ground.identity.id)?;
     let setup = job.setup.as_ref().map(|part| part::set_up(&ground, part)).transpose()?;
+    let trace = trace(args, &job, &ground, &folder);
     let mut plan = ground.plan(scenarios(&mut job));
-    plan.setup = setup;
+    plan.trace = trace;
+    plan.setup.clone_from(&setup);
     plan.thresholds.clone_from(&job.thresholds);
     let mut progress = Progress::new(args, &job.title, &ground, &plan);
     let result = engine::run(plan, &ground.control, &mut progress).map_err(anyhow::Error::msg)?;
     progress.finish();
-    let teardown = job.teardown.as_ref().map(|part| part::tear_down(&ground, part)).transpose();
+    let teardown = job.teardown.as_ref().map(|part| part::tear_down(&ground, part, setup));
+    let teardown = teardown.transpose();
     let exit = finish(args, &job, (&ground, &folder), result)?;
     // The report comes first: what was measured is worth more than a failed clean-up.
     teardown?;
@@ -85,10 +101,38 @@ fn job(args: &RunArgs) -> anyhow::Result<Option<Job>> {
     }
 }
 
+/// What is recorded of the run, and where; nothing with `--record off`.
+fn trace(args: &RunArgs, job: &Job, ground: &Ground, folder: &Folder) -> Option<TracePlan> {
+    let record = match args.record.record {
+        RecordChoice::All => Record::All,
+        RecordChoice::Failing => Record::Failing,
+        RecordChoice::Off => return None,
+    };
+    let scenarios = job.loads.iter().map(|load| {
+        let bot = (load.bot)();
+        ScenarioHeader {
+            name: load.name.clone(),
+            key: Site::of(&load.name).key(),
+            bot: bot.name().to_owned(),
+            bot_version: bot.version(),
+            config: load.bot_config.clone(),
+        }
+    });
+    let since_epoch = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
+    let header = Header {
+        run: ground.identity.id.clone(),
+        started_unix_us: u64::try_from(since_epoch.as_micros()).unwrap_or(u64::MAX),
+        scenarios: scenarios.collect(),
+        ..Header::new(&ground.facts)
+    };
+    let path = folder.path().join(recorded::file_name(args.task_index));
+    Some(TracePlan { header, path, record, bytes_max: args.record.trace_max_bytes })
+}
+
 /// Takes the job's loads as the engine wants them.
 fn scenarios(job: &mut Job) -> Vec<ScenarioPlan> {
     let plan = |load: job::Load| ScenarioPlan {
-        key: tallyho_replay::Site::of(&load.name).key(),
+        key: Site::of(&load.name).key(),
         name: load.name,
         bot: load.bot,
         profile: load.profile,
@@ -106,10 +150,13 @@ fn finish(
     result: RunResult,
 ) -> anyhow::Result<Exit> {
     let (lost_workers, aborted) = (result.lost_workers, result.abort_reason.is_some());
+    let ended_by_threshold = result.failed_threshold.is_some();
     let facts = Facts {
         run: ground.identity.run(&job.title, folder, stopped_by(&ground.control, &result)),
         config: job.config.clone(),
         task: ground.machine.task(args.task_index, &result),
+        trace: result.trace.as_ref().map(|trace| recorded::trace(trace, args.task_index)),
+        failing: recorded::failing(&result, folder),
         started_at: rfc3339(result.started_at),
         ended_at: rfc3339(result.started_at + result.elapsed),
         duration: result.elapsed,
@@ -117,6 +164,10 @@ fn finish(
     let report = Report::new(facts, result.measured, &job.thresholds);
     let json = report.to_json();
     folder.write("run.json", &json)?;
+    if let Some(path) = &args.output.summary_export {
+        let failed = || format!("cannot write the summary to {}", path.display());
+        std::fs::write(path, k6_summary::render(&report)).with_context(failed)?;
+    }
     folder.write("report.html", &html::render(&report))?;
     if args.output.json {
         output::print(&format!("{json}\n"));
@@ -129,17 +180,19 @@ fn finish(
     }
     Ok(match ground.control.signals() {
         0 if aborted => Exit::Aborted,
-        0 if report.has_failed_threshold() => Exit::Threshold,
+        0 if ended_by_threshold || report.has_failed_threshold() => Exit::Threshold,
+        0 if report.is_invalid() && !args.verdict.allow_degraded => Exit::Invalid,
         0 => Exit::Ok,
         _ => Exit::Signal,
     })
 }
 
 fn stopped_by(control: &Arc<Control>, result: &RunResult) -> Option<String> {
-    match (control.signals(), &result.abort_reason) {
-        (0, Some(reason)) => Some(format!("a bot: {reason}")),
-        (0, None) => None,
-        (1, _) => Some("a signal".to_owned()),
-        (_, _) => Some("a second signal, which cut running requests off".to_owned()),
+    match (control.signals(), &result.abort_reason, &result.failed_threshold) {
+        (0, Some(reason), _) => Some(format!("a bot: {reason}")),
+        (0, None, Some(threshold)) => Some(format!("a threshold: {threshold}")),
+        (0, None, None) => None,
+        (1, ..) => Some("a signal".to_owned()),
+        (..) => Some("a second signal, which cut running requests off".to_owned()),
     }
 }

@@ -166,6 +166,7 @@ static THRESHOLD: Shape = Shape {
         required("threshold", Kind::Text, "For example `p(95)<500`."),
         key("abortOnFail", Kind::Bool, "End the run as soon as it is crossed."),
         key("delayAbortEval", Kind::LoadDuration, "How long to wait before that."),
+        key("failOnNoData", Kind::Bool, "Fail when nothing was measured that it speaks of."),
     ],
 };
 

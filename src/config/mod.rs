@@ -36,8 +36,8 @@ pub use duration::{parse_delay, parse_duration, parse_load_duration, parse_rate}
 pub use once::Printer;
 pub use parameters::Environment;
 pub use plan::{
-    Abort, BotKind, BotPlan, Certificates, Connections, Load, OnNoFreeBot, Plan, Profile, Stage,
-    Supply, Threshold,
+    Abort, BotKind, BotPlan, Certificates, Connections, Load, NoData, OnNoFreeBot, Plan, Profile,
+    Stage, Supply, Threshold,
 };
 pub use profile::{Overrides, parse_stage};
 pub use schema::json_schema;

@@ -252,6 +252,8 @@ pub struct Threshold {
     pub expression: String,
     /// Whether crossing it ends the run.
     pub abort: Abort,
+    /// What it means that nothing was measured.
+    pub no_data: NoData,
     /// Where the expression stands in the file, for errors.
     pub range: std::ops::Range<usize>,
     /// Where the metric's name stands.
@@ -263,6 +265,15 @@ impl Threshold {
     pub fn error(&self, title: impl Into<String>) -> Diagnostic {
         Diagnostic::error(self.range.clone(), title)
     }
+}
+
+/// What it means for a threshold that nothing was measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoData {
+    /// It neither holds nor fails.
+    Neither,
+    /// It fails.
+    Fails,
 }
 
 /// Whether crossing a threshold ends the run.

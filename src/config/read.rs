@@ -13,7 +13,9 @@ use super::diagnostic::{Diagnostic, Findings};
 use super::format::SCENARIO_FILE;
 use super::json::{Member, Node, Value};
 use super::parameters::{Parameter, Parameters};
-use super::plan::{Abort, BotKind, BotPlan, Certificates, Connections, Load, Plan, Threshold};
+use super::plan::{
+    Abort, BotKind, BotPlan, Certificates, Connections, Load, NoData, Plan, Threshold,
+};
 use super::profile::{GRACEFUL, ProfileReader};
 use super::shape::{self, Kind, Strays, ratio_ppm};
 use super::text::{Sight, Texts};
@@ -195,10 +197,15 @@ impl<'a> PlanReader<'a> {
             Some("true") => Abort::After(delay),
             _ => Abort::Never,
         };
+        let no_data = match item.get("failOnNoData").and_then(Node::scalar) {
+            Some("true") => NoData::Fails,
+            _ => NoData::Neither,
+        };
         Some(Threshold {
             metric: member.key.clone(),
             expression: expression.text()?.to_owned(),
             abort,
+            no_data,
             range: expression.range.clone(),
             metric_range: member.key_range.clone(),
         })

@@ -173,12 +173,14 @@ fn parameters_come_from_the_command_line_the_environment_and_the_file_in_this_or
 #[test]
 fn thresholds_keep_their_place_for_errors() {
     let text = r#"{"thresholds": {"http_reqs": ["count>5",
-        {"threshold": "rate>1", "abortOnFail": true, "delayAbortEval": "10s"}]},
+        {"threshold": "rate>1", "abortOnFail": true, "delayAbortEval": "10s",
+        "failOnNoData": true}]},
         "steps": [{"get": "/"}]}"#;
     let thresholds = plan_with(text, &Options::default()).thresholds;
     assert_eq!(&text[thresholds[0].range.clone()], "\"count>5\"");
     assert_eq!(&text[thresholds[1].metric_range.clone()], "\"http_reqs\"");
     assert_eq!(thresholds[0].abort, Abort::Never);
+    assert_eq!((thresholds[0].no_data, thresholds[1].no_data), (NoData::Neither, NoData::Fails));
     assert_eq!(thresholds[1].expression, "rate>1");
     assert_eq!(thresholds[1].abort, Abort::After(10 * SECOND));
 }

@@ -1,242 +1,286 @@
 //! When each arrival of an open model is due.
 //!
-//! An arrival is due when the area under the rate has grown to its number, computed in closed form
-//! from that number, never by adding up delays: an hour-long ramp does not drift, and any arrival
-//! can be computed without the others. At a constant rate the first is due at once (k6:
-//! constant-arrival-rate); on a ramp when the area has reached one (k6: ramping-arrival-rate).
-//! Knows nothing of clocks: see worker.rs.
+//! An arrival is due when the area under the rate has grown to its number: the first whole
+//! microsecond at which it has, found in closed form from that number and never by adding up
+//! delays. So an hour-long ramp does not drift, and any arrival can be computed without the others.
+//! At a constant rate the first is due at once (k6: constant-arrival-rate); on a ramp when the area
+//! has reached one (k6: ramping-arrival-rate).
+//!
+//! Poisson arrivals are due when the area has grown to a sum of exponential draws with mean one,
+//! each keyed by (run seed, scenario, number of the arrival): every worker walks the same sums and
+//! takes its own, so arrivals do not depend on how many workers or tasks share them.
+//!
+//! Areas are exact integers. Knows nothing of clocks: see worker.rs.
 
+use std::cell::Cell;
 use std::time::Duration;
+
+use tallyho_replay::{SessionKey, site};
 
 use super::clock::{Micros, micros};
 use super::schedule::{Rate, Stage};
 
 /// The arrivals of one load, numbered from 0.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(super) struct Arrivals {
-    shape: Shape,
-    /// How many arrivals there are in all.
-    pub(super) count: u64,
+    rates: Rates,
+    order: Order,
+    /// No arrival has this number or a higher one. With even spacing all lower ones exist.
+    pub(super) numbers: u64,
 }
 
-#[derive(Clone, Debug, PartialEq)]
-enum Shape {
-    /// Number `i` is due at `i * unit / rate`.
-    Constant(Rate),
-    /// Number `i` is due when the area reaches `i + 1`.
-    Ramps(Vec<Ramp>),
+#[derive(Clone, Debug)]
+enum Order {
+    /// Number `i` is due when the area has reached `i + first`.
+    Even {
+        first: u64,
+    },
+    Poisson(Walk),
 }
 
-/// A stretch in which the rate changes linearly; rates are arrivals per µs.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Ramp {
-    start: Micros,
-    length: Micros,
-    from: f64,
-    to: f64,
-    /// Area before the stretch.
-    before: f64,
-    /// Area of the stretch.
-    area: f64,
+/// What Poisson draws are keyed by, besides the number of the arrival.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Key {
+    pub(super) seed: u64,
+    pub(super) scenario: u64,
+    pub(super) task_index: u32,
 }
 
 impl Arrivals {
     /// Arrivals at a constant rate for `duration`, but at most `limit` of them.
     pub(super) fn constant(rate: Rate, duration: Duration, limit: Option<u64>) -> Self {
-        let (duration, unit) = (duration.as_micros(), rate.unit.as_micros());
-        let area = (duration * u128::from(rate.count)).div_ceil(unit);
-        let count = u64::try_from(area).unwrap_or(u64::MAX);
-        let count = limit.map_or(count, |limit| count.min(limit));
-        Self { shape: Shape::Constant(rate), count }
+        let stage = Stage { duration, target: rate.count };
+        let rates = Rates::new(rate.count, rate.unit, &[stage]);
+        let count = count(rates.twice_area().div_ceil(rates.twice_unit));
+        let numbers = limit.map_or(count, |limit| count.min(limit));
+        Self { rates, order: Order::Even { first: 0 }, numbers }
     }
 
     /// Arrivals at a rate that goes from one stage's target to the next, linearly.
-    #[allow(clippy::cast_precision_loss, reason = "rates and times are far below 2^52")]
     pub(super) fn ramping(start_rate: u64, unit: Duration, stages: &[Stage]) -> Self {
-        let per_us = |rate: u64| rate as f64 / unit.as_micros() as f64;
-        let mut ramps = Vec::with_capacity(stages.len());
-        let (mut start, mut from, mut before) = (0, per_us(start_rate), 0.0);
-        for stage in stages {
-            let (length, to) = (micros(stage.duration), per_us(stage.target));
-            let area = f64::midpoint(from, to) * length as f64;
-            ramps.push(Ramp { start, length, from, to, before, area });
-            (start, from, before) = (start + length, to, before + area);
-        }
-        let mut arrivals = Self { shape: Shape::Ramps(ramps), count: u64::MAX };
-        arrivals.count = arrivals.due_by(start.saturating_sub(1));
-        arrivals
+        let rates = Rates::new(start_rate, unit, stages);
+        let numbers = count(rates.twice_area() / rates.twice_unit);
+        Self { rates, order: Order::Even { first: 1 }, numbers }
     }
 
-    /// When arrival `index` is due, rounded down to a whole microsecond.
-    #[allow(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-    pub(super) fn due(&self, index: u64) -> Micros {
-        match &self.shape {
-            Shape::Constant(rate) => {
-                let at = u128::from(index) * rate.unit.as_micros() / u128::from(rate.count);
-                Micros::try_from(at).unwrap_or(Micros::MAX)
-            }
-            Shape::Ramps(ramps) => {
-                let area = index as f64 + 1.0;
-                let reached = ramps.partition_point(|ramp| ramp.before + ramp.area < area);
-                ramps.get(reached).map_or(Micros::MAX, |ramp| ramp.reaches(area - ramp.before))
-            }
+    /// The same rates with Poisson arrivals.
+    ///
+    /// Their number is a matter of chance, so numbers are set aside for the mean and eight standard
+    /// deviations: once in 10^15 runs the last arrivals would be left out.
+    pub(super) fn at_random(self, key: Key, limit: Option<u64>) -> Self {
+        let mean = count(self.rates.twice_area() / self.rates.twice_unit);
+        let numbers = mean + 8 * mean.isqrt() + 64;
+        let numbers = limit.map_or(numbers, |limit| numbers.min(limit));
+        let first_number = u64::from(key.task_index) * numbers;
+        Self { order: Order::Poisson(Walk::new(key, first_number)), numbers, ..self }
+    }
+
+    /// When arrival `index` is due; none when there is no such arrival.
+    pub(super) fn due(&self, index: u64) -> Option<Micros> {
+        if index >= self.numbers {
+            return None;
         }
+        let area = match &self.order {
+            Order::Even { first } => u128::from(index + first) << AREA_BITS,
+            Order::Poisson(walk) => walk.area_of(index),
+        };
+        self.rates.reach(area)
     }
 
     /// How many arrivals are due at `now` or before.
     pub(super) fn due_by(&self, now: Micros) -> u64 {
-        let passed = match &self.shape {
-            Shape::Constant(rate) => {
-                // floor(i * unit / rate) <= now  <=>  i * unit < (now + 1) * rate
-                let passed = (u128::from(now) + 1) * u128::from(rate.count);
-                u64::try_from(passed.div_ceil(rate.unit.as_micros())).unwrap_or(u64::MAX)
+        match &self.order {
+            Order::Even { first } => (self.rates.area_at(now) + 1 - first).min(self.numbers),
+            Order::Poisson(walk) => walk.count_while(|index, area| {
+                index < self.numbers && self.rates.reach(area).is_some_and(|due| due <= now)
+            }),
+        }
+    }
+}
+
+/// Areas are counted in 2^-20 arrivals where they need not be whole.
+const AREA_BITS: u32 = 20;
+
+fn count(arrivals: u128) -> u64 {
+    u64::try_from(arrivals).expect("a checked profile has few arrivals")
+}
+
+/// The rate over time. An area is multiplied by twice the unit of the rate, which makes the area
+/// under a whole stage an integer.
+#[derive(Clone, Debug)]
+struct Rates {
+    ramps: Vec<Ramp>,
+    twice_unit: u128,
+}
+
+/// A stretch in which the rate changes linearly; never of no length.
+#[derive(Clone, Copy, Debug)]
+struct Ramp {
+    start: Micros,
+    length: Micros,
+    from: u64,
+    to: u64,
+    /// Twice the area before the stretch, and at its end.
+    before: u128,
+    after: u128,
+}
+
+impl Rates {
+    fn new(start_rate: u64, unit: Duration, stages: &[Stage]) -> Self {
+        let (mut start, mut from, mut before) = (0, start_rate, 0);
+        let mut ramps = Vec::with_capacity(stages.len());
+        for stage in stages {
+            let (length, to) = (micros(stage.duration), stage.target);
+            let after = before + u128::from(length) * u128::from(from + to);
+            if length > 0 {
+                ramps.push(Ramp { start, length, from, to, before, after });
             }
-            Shape::Ramps(ramps) => self.settle(area_at(ramps, now), now),
-        };
-        passed.min(self.count)
+            (start, from, before) = (start + length, to, after);
+        }
+        Self { ramps, twice_unit: 2 * unit.as_micros() }
     }
 
-    /// The area is a float, so it may be one arrival off what [`Self::due`] says, which decides.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "areas are counts")]
-    fn settle(&self, area: f64, now: Micros) -> u64 {
-        let mut passed = area as u64;
-        while passed > 0 && self.due(passed - 1) > now {
-            passed -= 1;
-        }
-        while passed < self.count && self.due(passed) <= now {
-            passed += 1;
-        }
-        passed
+    fn twice_area(&self) -> u128 {
+        self.ramps.last().map_or(0, |ramp| ramp.after)
+    }
+
+    /// The first microsecond by which the area has grown to `area`; none if it never does.
+    fn reach(&self, area: u128) -> Option<Micros> {
+        let whole = area >> AREA_BITS;
+        let part = area & ((1 << AREA_BITS) - 1);
+        // Rounded up, times the length of a stretch, as the comparison is of integers.
+        let twice = |length: u128| {
+            let unit = self.twice_unit * length;
+            whole * unit + (part * unit).div_ceil(1 << AREA_BITS)
+        };
+        let index = self.ramps.partition_point(|ramp| ramp.after < twice(1));
+        self.ramps.get(index).map(|ramp| ramp.reach(twice(u128::from(ramp.length))))
+    }
+
+    /// The area up to `now`, in whole arrivals.
+    fn area_at(&self, now: Micros) -> u64 {
+        let index = self.ramps.partition_point(|ramp| ramp.start + ramp.length <= now);
+        count(match self.ramps.get(index) {
+            None => self.twice_area() / self.twice_unit,
+            Some(ramp) => ramp.area(now - ramp.start) / u128::from(ramp.length) / self.twice_unit,
+        })
     }
 }
 
 impl Ramp {
-    /// When the area of this stretch has grown to `area`: the root of
-    /// `from * t + (to - from) / (2 * length) * t^2 = area`, in the form that is stable for rising,
-    /// falling and constant rates.
-    #[allow(clippy::cast_precision_loss, reason = "times are far below 2^52")]
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a time in the run")]
-    fn reaches(&self, area: f64) -> Micros {
-        let slope = (self.to - self.from) / self.length as f64;
-        let root = (self.from * self.from + 2.0 * slope * area).max(0.0).sqrt();
-        let offset = 2.0 * area / (self.from + root);
-        self.start + (offset as Micros).min(self.length)
+    /// Twice the area from the start of the run until `offset` into this stretch, times its length.
+    fn area(&self, offset: Micros) -> u128 {
+        let (length, from, to) =
+            (u128::from(self.length), u128::from(self.from), u128::from(self.to));
+        let offset = u128::from(offset);
+        let even = self.before * length + 2 * length * from * offset;
+        if to >= from {
+            even + (to - from) * offset * offset
+        } else {
+            even - (from - to) * offset * offset
+        }
+    }
+
+    /// The first microsecond at which [`Self::area`] is `wanted`. A float gives the place, integers
+    /// the answer: from there, steps that double find both sides of it, and halves what is between.
+    fn reach(&self, wanted: u128) -> Micros {
+        let is_reached = |offset| self.area(offset) >= wanted;
+        let (mut low, mut high) = (0, self.length);
+        let guess = self.guess(wanted).min(high);
+        let mut step = 1;
+        if is_reached(guess) {
+            high = guess;
+            while high > low && is_reached(high.saturating_sub(step).max(low)) {
+                high = high.saturating_sub(step).max(low);
+                step *= 2;
+            }
+            low = if high == 0 { 0 } else { high.saturating_sub(step) };
+        } else {
+            low = guess + 1;
+            while low < high && !is_reached((low + step - 1).min(high)) {
+                low += step;
+                step *= 2;
+            }
+            high = high.min(low + step - 1);
+        }
+        while low < high {
+            let middle = low.midpoint(high);
+            if is_reached(middle) {
+                high = middle;
+            } else {
+                low = middle + 1;
+            }
+        }
+        self.start + low
+    }
+
+    /// About where the area is `wanted`: the root of `from * t + (to - from) / (2 * length) * t^2`,
+    /// in the form that is stable for rising, falling and constant rates.
+    #[allow(clippy::cast_precision_loss, reason = "only a place to start looking")]
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "casts saturate")]
+    fn guess(&self, wanted: u128) -> Micros {
+        let length = self.length as f64;
+        let area = wanted.saturating_sub(self.before * u128::from(self.length)) as f64 / length;
+        let (from, to) = (self.from as f64, self.to as f64);
+        let root = (from * from + (to - from) / length * area).max(0.0).sqrt();
+        (area / (from + root)) as Micros
     }
 }
 
-#[allow(clippy::cast_precision_loss, reason = "times are far below 2^52")]
-fn area_at(ramps: &[Ramp], now: Micros) -> f64 {
-    let reached = ramps.partition_point(|ramp| ramp.start + ramp.length <= now);
-    let Some(ramp) = ramps.get(reached) else {
-        return ramps.last().map_or(0.0, |ramp| ramp.before + ramp.area);
-    };
-    let offset = (now - ramp.start) as f64;
-    let slope = (ramp.to - ramp.from) / ramp.length as f64;
-    ramp.before + offset * (ramp.from + slope * offset / 2.0)
+/// The sums of the exponential draws, walked upwards from the last place asked for.
+#[derive(Clone, Debug)]
+struct Walk {
+    key: Key,
+    first_number: u64,
+    /// Of the arrival asked for last, and of the first one that was not due yet.
+    at: Cell<(u64, u128)>,
+    due: Cell<(u64, u128)>,
+}
+
+impl Walk {
+    fn new(key: Key, first_number: u64) -> Self {
+        let mut walk = Self { key, first_number, at: Cell::default(), due: Cell::default() };
+        let first = (0, walk.gap(0));
+        (walk.at, walk.due) = (Cell::new(first), Cell::new(first));
+        walk
+    }
+
+    /// The area between an arrival and the one before it.
+    fn gap(&self, index: u64) -> u128 {
+        let key = SessionKey::new(
+            self.key.seed,
+            self.key.scenario,
+            self.first_number.saturating_add(index),
+            0,
+        );
+        let mean = Duration::from_micros(1 << AREA_BITS);
+        key.draw(site!("arrival"), 0).exponential(mean).as_micros()
+    }
+
+    fn area_of(&self, index: u64) -> u128 {
+        let (mut at, mut area) = self.at.get();
+        if index < at {
+            (at, area) = (0, self.gap(0));
+        }
+        while at < index {
+            at += 1;
+            area += self.gap(at);
+        }
+        self.at.set((at, area));
+        area
+    }
+
+    /// How many arrivals from the first on are so. The answer never shrinks from call to call.
+    fn count_while(&self, is_so: impl Fn(u64, u128) -> bool) -> u64 {
+        let (mut index, mut area) = self.due.get();
+        while is_so(index, area) {
+            index += 1;
+            area += self.gap(index);
+        }
+        self.due.set((index, area));
+        index
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn per_second(count: u64) -> Rate {
-        Rate { count, unit: Duration::from_secs(1) }
-    }
-
-    fn stage(milliseconds: u64, target: u64) -> Stage {
-        Stage { duration: Duration::from_millis(milliseconds), target }
-    }
-
-    #[test]
-    fn as_many_arrivals_are_due_as_the_area_of_the_profile_says() {
-        let thirty = Duration::from_secs(30);
-        assert_eq!(Arrivals::constant(per_second(5_000), thirty, None).count, 150_000);
-        assert_eq!(Arrivals::constant(per_second(5_000), thirty, Some(10)).count, 10);
-        // 7 in 2 s are due at 0, 285714, 571428 and 857142 µs of the first second.
-        let seven = Rate { count: 7, unit: Duration::from_secs(2) };
-        assert_eq!(Arrivals::constant(seven, Duration::from_secs(1), None).count, 4);
-    }
-
-    #[test]
-    fn every_arrival_is_due_before_the_end_and_the_next_one_would_not_be() {
-        for count in [1, 3, 7, 999, 1_000, 33_333, 1_000_001] {
-            let duration = Duration::from_millis(1_234);
-            let arrivals = Arrivals::constant(per_second(count), duration, None);
-            assert!(arrivals.due(arrivals.count - 1) < micros(duration), "rate {count}");
-            assert!(arrivals.due(arrivals.count) >= micros(duration), "rate {count}");
-        }
-    }
-
-    #[test]
-    fn arrivals_due_by_an_instant_are_those_whose_due_time_has_come() {
-        for count in [1, 3, 7, 999, 33_333, 1_000_001] {
-            let arrivals = Arrivals::constant(per_second(count), Duration::from_millis(50), None);
-            for now in [0, 1, 999, 1_000, 1_001, 25_000, 49_999, 50_000, 60_000] {
-                let counted = (0..arrivals.count).filter(|&i| arrivals.due(i) <= now).count();
-                assert_eq!(arrivals.due_by(now), counted as u64, "rate {count} at {now}");
-            }
-        }
-    }
-
-    #[test]
-    fn an_hour_of_arrivals_does_not_drift() {
-        let arrivals = Arrivals::constant(per_second(3), Duration::from_secs(3_600), None);
-        assert_eq!(arrivals.due(3 * 3_599), 3_599_000_000);
-        assert!((1..arrivals.count).all(|index| arrivals.due(index) > arrivals.due(index - 1)));
-    }
-
-    /// Adds the area up microsecond by microsecond, in twice the units of `rate * µs / length`.
-    fn brute_force(start_rate: u64, unit: Duration, stages: &[Stage]) -> Vec<Micros> {
-        let (mut due, mut area, mut from, mut now) = (Vec::new(), 0.0_f64, start_rate as f64, 0);
-        let unit = unit.as_micros() as f64;
-        for stage in stages {
-            let length = micros(stage.duration);
-            let to = stage.target as f64;
-            for t in 0..length {
-                // The rate in the middle of the microsecond times its length is its exact area.
-                let middle = from + (to - from) * (t as f64 + 0.5) / length as f64;
-                area += middle / unit;
-                now += 1;
-                while area >= (due.len() + 1) as f64 {
-                    due.push(now);
-                }
-            }
-            from = to;
-        }
-        due
-    }
-
-    #[test]
-    fn ramps_agree_with_adding_up_every_microsecond() {
-        let unit = Duration::from_secs(1);
-        for (start, stages) in [
-            (0, vec![stage(400, 900)]),
-            (900, vec![stage(400, 0)]),
-            (300, vec![stage(100, 300), stage(0, 2_000), stage(100, 2_000), stage(150, 10)]),
-            (7, vec![stage(1_000, 11), stage(300, 0), stage(200, 0), stage(500, 40)]),
-        ] {
-            let (arrivals, slow) =
-                (Arrivals::ramping(start, unit, &stages), brute_force(start, unit, &stages));
-            assert!(arrivals.count.abs_diff(slow.len() as u64) <= 1, "{stages:?}");
-            for (index, &expected) in slow.iter().enumerate().take(arrivals.count as usize) {
-                let due = arrivals.due(index as u64);
-                assert!(
-                    due.abs_diff(expected) <= 2,
-                    "{stages:?}: {index} at {due}, not {expected}"
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn due_times_of_a_ramp_never_go_back_and_count_as_due_when_they_have_come() {
-        let stages = [stage(3_000, 70_000), stage(0, 10), stage(2_000, 0), stage(1_000, 5_000)];
-        let arrivals = Arrivals::ramping(0, Duration::from_secs(1), &stages);
-        assert!((1..arrivals.count).all(|i| arrivals.due(i) >= arrivals.due(i - 1)));
-        for now in (0..6_000_000).step_by(1_237) {
-            let due = arrivals.due_by(now);
-            assert!(due == 0 || arrivals.due(due - 1) <= now, "at {now}");
-            assert!(due == arrivals.count || arrivals.due(due) > now, "at {now}");
-        }
-    }
-}
+mod tests;

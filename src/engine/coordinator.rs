@@ -8,12 +8,15 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
+use super::DriverReport;
 use super::clock::RunClock;
-use super::control::Control;
+use super::control::{Control, Phase};
+use super::health::{Health, Meter};
 use super::plan::RunPlan;
+use super::scribe::{Outlet, Scribe, TraceResult};
+use super::tracer::{Failing, add_group};
 use super::worker::{Message, Report, Setup, Shared, run_thread};
-use super::{DriverReport, machine};
-use crate::metrics::{Collector, Measured, Snapshot};
+use crate::metrics::{Collector, Measured, Snapshot, Threshold};
 
 /// What a finished run measured.
 pub struct RunResult {
@@ -25,12 +28,20 @@ pub struct RunResult {
     pub started_at: SystemTime,
     /// From the start to the end of the last session.
     pub elapsed: Duration,
-    /// CPU time of the whole process during the run.
-    pub process_cpu: Duration,
+    /// How the machine treated the process during the run.
+    pub health: Health,
     /// Why a bot ended the run, if one did.
     pub abort_reason: Option<String>,
+    /// The threshold that ended the run, if one did.
+    pub failed_threshold: Option<String>,
     /// A worker that was lost to a bug in the generator.
     pub lost_workers: usize,
+    /// How many scenarios were played.
+    pub scenarios: usize,
+    /// What became of the trace, if one was written.
+    pub trace: Option<TraceResult>,
+    /// Failing sessions by what failed.
+    pub failing: Failing,
 }
 
 /// What the coordinator passes on while the run goes on.
@@ -51,14 +62,23 @@ pub fn run(
     control: &Arc<Control>,
     observer: &mut dyn Observer,
 ) -> Result<RunResult, String> {
+    for scenario in &plan.scenarios {
+        let refused = |error| format!("scenario {}: {error}", scenario.name);
+        scenario.profile.check().map_err(refused)?;
+    }
     let claimed = plan.scenarios.iter().map(|_| Arc::default()).collect();
     let shared = Shared { plan: Arc::new(plan), control: Arc::clone(control), claimed };
     let (messages, inbox) = channel();
-    let mut crew = Crew::start(&shared, &messages)?;
+    let workers = shared.plan.pins.len();
+    let trace =
+        shared.plan.trace.as_ref().map(|trace| Scribe::start(trace, workers)).transpose()?;
+    let (scribe, outlets) = trace.unzip();
+    let mut crew = Crew::start(&shared, &messages, outlets.unwrap_or_default())?;
     drop(messages);
     let drivers = crew.wait_until_ready(&inbox)?;
     observer.started(&drivers);
-    let cpu_before = machine::process_cpu();
+    let mut meter = Meter::start();
+    let mut judge = Judge::new(&shared.plan.thresholds);
     let (started_at, origin) = (SystemTime::now(), Instant::now());
     crew.release(RunClock::starting_at(origin));
     let mut gathered = Gathered::new(crew.threads.len());
@@ -68,7 +88,10 @@ pub fn run(
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
         }
-        observer.tick(origin.elapsed(), control.active_bots(), &gathered.collector);
+        meter.look();
+        let elapsed = origin.elapsed();
+        judge.look(elapsed, &gathered.collector, control);
+        observer.tick(elapsed, control.active_bots(), &gathered.collector);
     }
     let elapsed = origin.elapsed();
     let lost_workers = crew.join();
@@ -77,14 +100,50 @@ pub fn run(
         drivers,
         started_at,
         elapsed,
-        process_cpu: machine::process_cpu().saturating_sub(cpu_before),
+        health: meter.finish(),
         abort_reason: control.abort_reason(),
+        failed_threshold: judge.failed,
         lost_workers,
+        scenarios: shared.plan.scenarios.len(),
+        trace: scribe.map(Scribe::finish),
+        failing: gathered.failing,
     })
 }
 
 /// How long the coordinator waits for a message before it lets the display be drawn again.
 const TICK: Duration = Duration::from_millis(100);
+
+/// Looks at thresholds that are to end the run, as often as k6 does.
+struct Judge<'a> {
+    thresholds: Vec<&'a Threshold>,
+    next_look: Duration,
+    failed: Option<String>,
+}
+
+/// How often thresholds are looked at while the run goes on.
+const JUDGE_INTERVAL: Duration = Duration::from_secs(2);
+
+impl<'a> Judge<'a> {
+    fn new(thresholds: &'a [Threshold]) -> Self {
+        let thresholds = thresholds.iter().filter(|threshold| threshold.abort_on_fail).collect();
+        Self { thresholds, next_look: JUDGE_INTERVAL, failed: None }
+    }
+
+    /// Ends the run when a threshold fails whose time has come.
+    fn look(&mut self, elapsed: Duration, collector: &Collector, control: &Control) {
+        if elapsed < self.next_look || self.failed.is_some() || self.thresholds.is_empty() {
+            return;
+        }
+        self.next_look = elapsed + JUDGE_INTERVAL;
+        let view = collector.view(elapsed);
+        let fails =
+            |threshold: &&&Threshold| threshold.aborts(threshold.evaluate(&view).outcome, elapsed);
+        if let Some(threshold) = self.thresholds.iter().find(fails) {
+            self.failed = Some(format!("{}: {}", threshold.key, threshold.expression));
+            control.advance(Phase::Drain);
+        }
+    }
+}
 
 /// The workers' threads and the ways to them.
 struct Crew {
@@ -94,8 +153,13 @@ struct Crew {
 }
 
 impl Crew {
-    fn start(shared: &Shared, messages: &Sender<Message>) -> Result<Self, String> {
+    fn start(
+        shared: &Shared,
+        messages: &Sender<Message>,
+        outlets: Vec<Outlet>,
+    ) -> Result<Self, String> {
         let mut crew = Self { threads: Vec::new(), starts: Vec::new(), spares: Vec::new() };
+        let mut outlets = outlets.into_iter();
         for (index, &core) in shared.plan.pins.iter().enumerate() {
             let (start, start_receiver) = channel();
             let (spare, spares) = channel();
@@ -106,6 +170,7 @@ impl Crew {
                 messages: messages.clone(),
                 start: start_receiver,
                 spares,
+                outlet: outlets.next(),
             };
             let thread = std::thread::Builder::new()
                 .name(format!("worker-{index}"))
@@ -148,12 +213,13 @@ impl Crew {
 /// What has been reported so far.
 struct Gathered {
     collector: Collector,
+    failing: Failing,
     done: usize,
 }
 
 impl Gathered {
     fn new(workers: usize) -> Self {
-        Self { collector: Collector::new(workers), done: 0 }
+        Self { collector: Collector::new(workers), failing: Failing::new(), done: 0 }
     }
 
     fn take(&mut self, message: Message, crew: &Crew) -> Result<(), String> {
@@ -161,8 +227,11 @@ impl Gathered {
             Message::Ready(..) => unreachable!("every worker was ready before the start"),
             Message::Failed(error) => return Err(error),
             Message::Second(worker, report) => self.add(worker, *report, crew),
-            Message::Done(worker, report) => {
+            Message::Done(worker, report, failing) => {
                 self.add(worker, *report, crew);
+                for (signature, group) in failing {
+                    add_group(&mut self.failing, signature, group);
+                }
                 self.done += 1;
             }
         }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 
-use super::arrivals::Arrivals;
+use super::arrivals::{Arrivals, Key};
 use super::clock::{Micros, micros};
 use super::control::{Control, Phase};
 use super::plan::ScenarioPlan;
@@ -83,8 +83,9 @@ pub(super) struct Pacing {
 struct OpenModel {
     arrivals: Arrivals,
     supply: Supply,
-    /// The next arrival of this worker, by its number in the task.
-    next: Cell<u64>,
+    /// The next arrival of this worker, by its number in the task, and when it is due; no time
+    /// when there will be no more.
+    next: Cell<(u64, Option<Micros>)>,
     idle: RefCell<VecDeque<SlotIndex>>,
     /// Sessions handed to bots that are about to wake.
     assigned: RefCell<Vec<Option<Assignment>>>,
@@ -111,6 +112,8 @@ pub(super) struct Position {
     pub(super) task_index: u32,
     /// The number of the scenario's first bot.
     pub(super) first_bot: u64,
+    /// What Poisson arrivals are drawn from.
+    pub(super) seed: u64,
 }
 
 impl Pacing {
@@ -120,19 +123,26 @@ impl Pacing {
         control: Arc<Control>,
         claimed: Arc<AtomicU64>,
     ) -> Self {
-        let (worker, workers) = (position.worker as u64, position.workers as u64);
+        let (worker, mut workers) = (position.worker as u64, position.workers as u64);
         let profile = plan.profile.clone();
-        let open = profile.arrivals().zip(profile.supply()).map(|(arrivals, supply)| OpenModel {
-            arrivals,
-            supply,
-            next: Cell::new(worker),
-            idle: RefCell::default(),
-            assigned: RefCell::default(),
-            fresh: RefCell::default(),
+        let Position { seed, task_index, .. } = position;
+        let key = Key { seed, scenario: plan.key, task_index };
+        let open = profile.arrivals(key).zip(profile.supply()).map(|(arrivals, supply)| {
+            // With fewer bots than workers, those without one have no part in the arrivals.
+            workers = workers.min(supply.max).max(1);
+            let first = if worker < workers { worker } else { u64::MAX };
+            OpenModel {
+                next: Cell::new((first, arrivals.due(first))),
+                arrivals,
+                supply,
+                idle: RefCell::default(),
+                assigned: RefCell::default(),
+                fresh: RefCell::default(),
+            }
         });
-        let task = u64::from(position.task_index);
+        let task = u64::from(task_index);
         let first_number = match (&profile, &open) {
-            (_, Some(open)) => task * open.arrivals.count,
+            (_, Some(open)) => task * open.arrivals.numbers,
             (Profile::SharedIterations { iterations, .. }, _) => task * iterations,
             _ => position.first_bot,
         };
@@ -169,6 +179,9 @@ impl Pacing {
     }
 
     fn share(&self, all: u64) -> u64 {
+        if self.worker >= self.workers {
+            return 0;
+        }
         all / self.workers + u64::from(self.worker < all % self.workers)
     }
 
@@ -232,7 +245,7 @@ impl Pacing {
             waited: 0,
             is_continued: session > 0,
             stop_at: self.end,
-            cut_off: self.end.saturating_add(self.graceful_stop),
+            cut_off: self.cut_off(),
         }
     }
 
@@ -281,21 +294,31 @@ impl Pacing {
         .await
     }
 
-    fn has_ended(&self, open: &OpenModel) -> bool {
-        open.next.get() >= open.arrivals.count || self.control.phase() != Phase::Run
+    /// When the last sessions are cut off.
+    fn cut_off(&self) -> Micros {
+        self.end.saturating_add(self.graceful_stop)
     }
 
-    /// When the worker's next arrival is due.
-    fn next_due(&self, open: &OpenModel) -> Micros {
-        self.start.saturating_add(open.arrivals.due(open.next.get()))
+    fn has_ended(&self, open: &OpenModel) -> bool {
+        self.next_due(open).is_none()
+    }
+
+    /// When the worker's next arrival is due; none when there will be no more.
+    fn next_due(&self, open: &OpenModel) -> Option<Micros> {
+        let (_, due) = open.next.get();
+        due.filter(|_| self.control.phase() == Phase::Run).map(|due| self.start.saturating_add(due))
     }
 
     fn take_due(&self, open: &OpenModel, now: Micros) -> Option<Assignment> {
-        let (index, due) = (open.next.get(), self.next_due(open));
-        if self.has_ended(open) || due > now {
+        let due = self.next_due(open).filter(|&due| due <= now)?;
+        let (index, _) = open.next.get();
+        if now >= self.cut_off() {
+            // What still waits would be cut off as soon as it starts.
+            open.next.set((index, None));
             return None;
         }
-        open.next.set(index + self.workers);
+        let next = index + self.workers;
+        open.next.set((next, open.arrivals.due(next)));
         Some(Assignment {
             bot: self.first_number + index,
             session: 0,
@@ -303,7 +326,7 @@ impl Pacing {
             waited: 0,
             is_continued: false,
             stop_at: self.end,
-            cut_off: self.end.saturating_add(self.graceful_stop),
+            cut_off: self.cut_off(),
         })
     }
 
@@ -313,10 +336,14 @@ impl Pacing {
         let mut pumped = Pumped { again: NEVER, ..Pumped::default() };
         let Some(open) = &self.open else { return pumped };
         let max = self.share(open.supply.max);
-        while !self.has_ended(open) {
-            if self.next_due(open) > now {
-                pumped.again = self.next_due(open);
+        while let Some(due) = self.next_due(open) {
+            if due > now {
+                pumped.again = due;
                 return pumped;
+            }
+            if now >= self.cut_off() {
+                let _closed = self.take_due(open, now);
+                break;
             }
             let idle = open.idle.borrow_mut().pop_front();
             let may_make = self.bots_made.get() + pumped.make < max;
@@ -344,28 +371,39 @@ impl Pacing {
     /// Sessions of this worker that were due by `now`; none where a session is due when a bot is.
     pub(super) fn due(&self, now: Micros) -> u64 {
         let (Some(open), true) = (&self.open, now >= self.start) else { return 0 };
+        if self.worker >= self.workers {
+            return 0;
+        }
         let arrived = open.arrivals.due_by(now.min(self.end) - self.start);
         arrived.saturating_sub(self.worker).div_ceil(self.workers)
     }
 
     /// Sessions that were due by `now`, and neither started nor were counted as dropped.
     pub(super) fn unstarted(&self, now: Micros) -> u64 {
-        let taken = |open: &OpenModel| (open.next.get() - self.worker) / self.workers;
+        let taken = |open: &OpenModel| open.next.get().0.saturating_sub(self.worker) / self.workers;
         match (&self.open, &self.profile) {
-            (Some(open), _) => self.due(now).saturating_sub(taken(open)),
-            // Of those that all share, the first worker speaks for all.
-            (None, Profile::SharedIterations { iterations, .. }) if self.worker == 0 => {
-                iterations.saturating_sub(self.claimed.load(Ordering::Relaxed))
+            (Some(open), _) if self.worker < self.workers => {
+                let untold = open.fresh.borrow().len() as u64;
+                self.due(now).saturating_sub(taken(open)) + untold
+            }
+            // Of those that all share, the first worker to end after the time is up speaks for all.
+            (None, Profile::SharedIterations { iterations, .. }) if now >= self.end => {
+                iterations.saturating_sub(self.claimed.fetch_max(*iterations, Ordering::Relaxed))
             }
             _ => 0,
         }
     }
 
-    /// Sessions that a bot which has ended should still have run.
-    pub(super) fn left_out(&self, pace: &Pace) -> u64 {
+    /// Sessions that a bot which ended at `now` should still have run in the time it had.
+    pub(super) fn left_out(&self, pace: &Pace, now: Micros) -> u64 {
         match &self.profile {
-            Profile::PerVuIterations { iterations, .. } => iterations - pace.sessions,
+            Profile::PerVuIterations { iterations, .. } if now >= self.end => {
+                iterations - pace.sessions
+            }
             _ => 0,
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,7 @@ use tallyho_replay::{BotType, RunFacts};
 use super::driver::DriverChoice;
 use super::resolver::Resolver;
 use super::schedule::Profile;
+use super::scribe::TracePlan;
 use super::watch::WatchMaker;
 use crate::metrics::Threshold;
 
@@ -42,6 +43,10 @@ pub struct RunPlan {
     pub drain: Duration,
     /// What the run must keep to; those that abort it are looked at while it goes on.
     pub thresholds: Vec<Threshold>,
+    /// Secrets that every bot holds from its first session on: those of the command line.
+    pub shared_secrets: Vec<String>,
+    /// What is recorded, and where; nothing, if nothing is.
+    pub trace: Option<TracePlan>,
     /// Who looks at every session, where there are few.
     pub watch: Option<WatchMaker>,
 }

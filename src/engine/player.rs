@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use tallyho_replay::trace::PieceEnd;
 use tallyho_replay::{
     Carry, Command, Event, Input, Outcome, Question, ResponseParts, Session, Start, Who,
 };
@@ -47,6 +48,8 @@ impl Player<'_> {
         // Where an arrival makes the session, its bot was another one before: nothing is carried.
         let carry = if assignment.is_continued { Carry::Own } else { Carry::Given(b"null") };
         let setup = self.worker.setup.as_ref();
+        let tracer = &self.worker.tracer;
+        tracer.begin(self.slot, session, who);
         let mut command = session.start(Start { who, carry, setup, at_us, stopping });
         let mut step = Step { due: assignment.due, waited: assignment.waited, is_paused: false };
         let outcome = loop {
@@ -76,7 +79,12 @@ impl Player<'_> {
                 }
                 self.worker.buffers.give_back(parts.bytes);
             }
+            if !matches!(command, Command::End(_)) {
+                tracer.stepped(self.slot, session, self.now);
+            }
         };
+        let end = if outcome.is_some() { PieceEnd::Whole } else { PieceEnd::Cut };
+        tracer.ended((self.slot, &self.scenario.name), session, end, self.now);
         if let Some(watch) = self.watch {
             watch.ended(session, outcome.as_ref());
         }

@@ -99,7 +99,8 @@ mod tests {
     #[test]
     fn a_bot_that_was_removed_comes_back_on_the_next_ramp() {
         let stages = [stage(10, 10), stage(10, 0), stage(10, 10)];
-        let seconds = |start, end| Stretch { start: start * 1_000_000, end: end * 1_000_000 };
+        let seconds =
+            |start: u64, end: u64| Stretch { start: start * 1_000_000, end: end * 1_000_000 };
         assert_eq!(stretches(0, &stages, 4), [seconds(5, 16), seconds(25, 30)]);
     }
 

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::arrivals::Arrivals;
+use super::arrivals::{Arrivals, Key};
 use super::clock::{Micros, micros};
 use super::ramp;
 
@@ -66,6 +66,19 @@ pub struct Supply {
     pub on_no_free_bot: OnNoFreeBot,
 }
 
+/// How arrivals are spread over time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Spacing {
+    /// Each as soon as the rate allows, as in k6.
+    #[default]
+    Even,
+    /// At random around the rate, as from many people who know nothing of each other.
+    Poisson,
+}
+
+/// How many bots an open model may grow to when nobody says: some 10 KB each, and only if needed.
+pub const BOTS_MAX_DEFAULT: u64 = 10_000;
+
 /// The load profile of a scenario.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Profile {
@@ -114,6 +127,8 @@ pub enum Profile {
         iterations: Option<u64>,
         /// The bots for it.
         supply: Supply,
+        /// How arrivals are spread over time.
+        spacing: Spacing,
     },
     /// Sessions start at a rate that goes from target to target (k6: ramping-arrival-rate).
     RampingArrivalRate {
@@ -125,6 +140,8 @@ pub enum Profile {
         stages: Vec<Stage>,
         /// The bots for it.
         supply: Supply,
+        /// How arrivals are spread over time.
+        spacing: Spacing,
     },
 }
 
@@ -164,8 +181,21 @@ impl Profile {
         }
     }
 
+    /// The same with these bots for its arrivals; a closed model has none.
+    #[must_use]
+    pub fn supplied(mut self, wanted: Supply) -> Self {
+        match &mut self {
+            Self::ConstantArrivalRate { supply, .. } | Self::RampingArrivalRate { supply, .. } => {
+                *supply = wanted;
+            }
+            _ => {}
+        }
+        self
+    }
+
     /// The bots of an open model; none for a closed one.
-    pub(super) fn supply(&self) -> Option<Supply> {
+    #[must_use]
+    pub fn supply(&self) -> Option<Supply> {
         match self {
             Self::ConstantArrivalRate { supply, .. } | Self::RampingArrivalRate { supply, .. } => {
                 Some(*supply)
@@ -174,23 +204,72 @@ impl Profile {
         }
     }
 
-    /// The arrivals of an open model; none for a closed one.
-    pub(super) fn arrivals(&self) -> Option<Arrivals> {
-        match self {
-            Self::ConstantArrivalRate { rate, duration, iterations, .. } => {
-                Some(Arrivals::constant(*rate, *duration, *iterations))
+    /// The same with arrivals spread so; a closed model has none.
+    #[must_use]
+    pub fn spaced(mut self, wanted: Spacing) -> Self {
+        match &mut self {
+            Self::ConstantArrivalRate { spacing, .. }
+            | Self::RampingArrivalRate { spacing, .. } => {
+                *spacing = wanted;
             }
-            Self::RampingArrivalRate { start_rate, unit, stages, .. } => {
-                Some(Arrivals::ramping(*start_rate, *unit, stages))
-            }
-            _ => None,
+            _ => {}
         }
+        self
+    }
+
+    /// The arrivals of an open model; none for a closed one.
+    pub(super) fn arrivals(&self, key: Key) -> Option<Arrivals> {
+        let (arrivals, limit, spacing) = match self {
+            Self::ConstantArrivalRate { rate, duration, iterations, spacing, .. } => {
+                (Arrivals::constant(*rate, *duration, *iterations), *iterations, spacing)
+            }
+            Self::RampingArrivalRate { start_rate, unit, stages, spacing, .. } => {
+                (Arrivals::ramping(*start_rate, *unit, stages), None, spacing)
+            }
+            _ => return None,
+        };
+        Some(match spacing {
+            Spacing::Even => arrivals,
+            Spacing::Poisson => arrivals.at_random(key, limit),
+        })
+    }
+
+    /// Whether its figures are within what can be computed exactly.
+    ///
+    /// # Errors
+    ///
+    /// Names the figure that is not.
+    pub fn check(&self) -> Result<(), String> {
+        if self.duration() > DURATION_MAX {
+            return Err(format!("{:?} is too long; a year is the most", self.duration()));
+        }
+        let (unit, rates): (_, Vec<u64>) = match self {
+            Self::ConstantArrivalRate { rate, .. } => (rate.unit, vec![rate.count]),
+            Self::RampingArrivalRate { start_rate, unit, stages, .. } => {
+                (*unit, stages.iter().map(|s| s.target).chain([*start_rate]).collect())
+            }
+            _ => return Ok(()),
+        };
+        if unit < Duration::from_micros(1) || unit > Duration::from_secs(86_400) {
+            return Err(format!("{unit:?} is no unit of a rate; write 1us to 1d"));
+        }
+        let most = rates.into_iter().max().unwrap_or_default();
+        let arrivals = self.duration().as_micros() * u128::from(most) / unit.as_micros();
+        if most > RATE_MAX || arrivals > ARRIVALS_MAX {
+            return Err(format!("{most} in {unit:?} are too many; {RATE_MAX} is the most"));
+        }
+        Ok(())
     }
 
     pub(super) fn duration_us(&self) -> Micros {
         micros(self.duration())
     }
 }
+
+/// With these, areas in `arrivals.rs` stay below 2^126.
+const DURATION_MAX: Duration = Duration::from_secs(366 * 86_400);
+const RATE_MAX: u64 = 1_000_000_000;
+const ARRIVALS_MAX: u128 = 1 << 50;
 
 impl fmt::Display for Profile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -207,18 +286,37 @@ impl fmt::Display for Profile {
             Self::PerVuIterations { vus, iterations, .. } => {
                 write!(f, "{iterations} sessions for each of {vus} bots, within {duration:?}")
             }
-            Self::ConstantArrivalRate { rate, iterations, supply, .. } => {
-                write!(f, "{rate} for {duration:?}, up to {} at once", supply.max)?;
+            Self::ConstantArrivalRate { rate, iterations, supply, spacing, .. } => {
+                write!(f, "{rate} for {duration:?}{spacing}, {supply}")?;
                 iterations.map_or(Ok(()), |iterations| write!(f, ", {iterations} sessions in all"))
             }
-            Self::RampingArrivalRate { start_rate, unit, stages, supply } => {
+            Self::RampingArrivalRate { start_rate, unit, stages, supply, spacing } => {
                 let rate = |count| Rate { count, unit: *unit };
                 write!(f, "{}", rate(*start_rate))?;
                 for stage in stages {
                     write!(f, " -> {} in {:?}", rate(stage.target), stage.duration)?;
                 }
-                write!(f, ", up to {} at once", supply.max)
+                write!(f, "{spacing}, {supply}")
             }
         }
+    }
+}
+
+impl fmt::Display for Spacing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Even => "",
+            Self::Poisson => " (Poisson)",
+        })
+    }
+}
+
+impl fmt::Display for Supply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let then = match self.on_no_free_bot {
+            OnNoFreeBot::Wait => "wait",
+            OnNoFreeBot::Drop => "are dropped",
+        };
+        write!(f, "{} to {} bots; arrivals beyond {then}", self.prepared.min(self.max), self.max)
     }
 }

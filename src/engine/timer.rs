@@ -136,6 +136,11 @@ impl Slots {
         self.limits.borrow_mut()[slot] = NO_LIMITS;
     }
 
+    /// Forgets what its last session was told, so that the bot can wait for its next one.
+    pub(super) fn rest(&self, slot: SlotIndex) {
+        self.begin_session(slot, NEVER, NEVER);
+    }
+
     /// Starts a request's deadline.
     pub(super) fn set_deadline(&self, slot: SlotIndex, deadline: Micros) {
         self.limits.borrow_mut()[slot].deadline = deadline;

@@ -14,17 +14,19 @@ use std::time::Duration;
 
 use tokio::sync::oneshot::error::TryRecvError;
 
-use tallyho_replay::{BotType, Failure, Outcome, Recording, RunFacts, Scratch, Session};
+use tallyho_replay::{BotType, Failure, Outcome, RunFacts, Scratch, Session};
 
 use super::buffers::Buffers;
 use super::clock::{Micros, RunClock, micros};
 use super::connection::{Connections, Connector, Origin};
 use super::control::{Control, Phase};
 use super::exchange::Timing;
-use super::pacing::{Next, Pacing, Position};
+use super::pacing::{Next, Pace, Pacing, Position};
 use super::plan::RunPlan;
 use super::player::Player;
+use super::scribe::Outlet;
 use super::timer::{NEVER, SCAN_INTERVAL_US, SlotIndex, Slots, Timer};
+use super::tracer::{Failing, Tracer};
 use super::{DriverReport, driver, machine};
 use crate::metrics::{Recorder, ScenarioIndex, Snapshot};
 
@@ -38,7 +40,7 @@ pub(super) enum Message {
     /// of the run.
     Second(usize, Box<Report>),
     /// The last report: all bots have ended.
-    Done(usize, Box<Report>),
+    Done(usize, Box<Report>, Failing),
 }
 
 /// A worker's account of about a second.
@@ -66,11 +68,13 @@ pub(super) struct Setup {
     pub(super) start: Receiver<RunClock>,
     /// Snapshots that the coordinator has read, to be filled again.
     pub(super) spares: Receiver<Snapshot>,
+    /// The way to the trace, if there is one.
+    pub(super) outlet: Option<Outlet>,
 }
 
 /// Runs a worker on the calling thread until all its bots have ended.
 pub(super) fn run_thread(setup: Setup) {
-    let Setup { index, core, shared, messages, start, spares } = setup;
+    let Setup { index, core, shared, messages, start, spares, outlet } = setup;
     let _pinned = core.map(machine::pin_thread);
     let (io_driver, connections) = (shared.plan.io_driver, shared.plan.connections_per_worker());
     let (mut runtime, report) = match driver::build(io_driver, connections) {
@@ -85,8 +89,9 @@ pub(super) fn run_thread(setup: Setup) {
     // No clock means that another worker could not start: there is nothing to do.
     let Ok(clock) = start.recv() else { return };
     let link = Link { index, messages, spares };
+    let tracer = Tracer::new(outlet, index);
     runtime.block_on(async {
-        match Worker::new(&shared, index, clock, is_epoll) {
+        match Worker::new(&shared, (index, tracer), clock, is_epoll) {
             Ok(worker) => Rc::new(worker).run(link).await,
             Err(error) => {
                 let error = format!("worker {index} cannot start: {error}");
@@ -113,6 +118,7 @@ pub(super) struct Worker {
     pub(super) connector: Connector,
     pub(super) buffers: Buffers,
     pub(super) recorder: RefCell<Recorder>,
+    pub(super) tracer: Tracer,
     pub(super) setup: Option<Rc<[u8]>>,
     scenarios: Vec<Rc<Scenario>>,
     origins: RefCell<Vec<Rc<Origin>>>,
@@ -120,12 +126,15 @@ pub(super) struct Worker {
     scratch: Rc<Scratch>,
     bots_alive: Cell<u64>,
     bots_made: Cell<u64>,
+    /// Bots in a session.
+    bots_playing: Cell<u64>,
 }
 
 /// A scenario, as this worker plays it.
 pub(super) struct Scenario {
     pub(super) pacing: Pacing,
     pub(super) index: ScenarioIndex,
+    pub(super) name: String,
     /// What the scenario's name is in the key of every draw.
     pub(super) key: u64,
     bot_type: Rc<BotType>,
@@ -134,7 +143,12 @@ pub(super) struct Scenario {
 }
 
 impl Worker {
-    fn new(shared: &Shared, index: usize, clock: RunClock, is_epoll: bool) -> io::Result<Self> {
+    fn new(
+        shared: &Shared,
+        (index, tracer): (usize, Tracer),
+        clock: RunClock,
+        is_epoll: bool,
+    ) -> io::Result<Self> {
         let plan = &shared.plan;
         let mut recorder = Recorder::new();
         let scenarios = scenarios(shared, index, &mut recorder);
@@ -150,13 +164,15 @@ impl Worker {
             connector: Connector::new(plan.sources.clone(), is_epoll),
             buffers: Buffers::default(),
             recorder: RefCell::new(recorder),
+            tracer,
             setup: plan.setup.as_deref().map(Rc::from),
             scenarios,
             origins: RefCell::new(origins.collect()),
             facts: Rc::new(plan.facts.clone()),
-            scratch: Scratch::new(),
+            scratch: scratch(plan),
             bots_alive: Cell::new(0),
             bots_made: Cell::new(0),
+            bots_playing: Cell::new(0),
             plan: Arc::clone(plan),
         })
     }
@@ -182,7 +198,9 @@ impl Worker {
             self.dropped(scenario, scenario.pacing.unstarted(now));
         }
         let report = self.report(&link, watch.second, now);
-        let _coordinator_gone = link.messages.send(Message::Done(link.index, Box::new(report)));
+        let failing = self.tracer.finish();
+        let message = Message::Done(link.index, Box::new(report), failing);
+        let _coordinator_gone = link.messages.send(message);
     }
 
     /// Starts one more bot.
@@ -190,7 +208,9 @@ impl Worker {
         let slot = self.slots.add();
         self.bots_alive.set(self.bots_alive.get() + 1);
         self.bots_made.set(self.bots_made.get() + 1);
-        monoio::spawn(Rc::clone(self).run_bot(Rc::clone(scenario), slot));
+        // Counted in before it first runs, so that an arrival meanwhile makes no bot too many.
+        let pace = scenario.pacing.enrol();
+        monoio::spawn(Rc::clone(self).run_bot(Rc::clone(scenario), pace, slot));
     }
 
     /// Hands out what is due, and returns when the next arrival is.
@@ -226,6 +246,7 @@ impl Worker {
         }
         watch.next_scan = now + SCAN_INTERVAL_US;
         self.slots.scan(now);
+        self.tracer.tick(now);
         let phase = self.control.phase();
         if phase != watch.phase {
             watch.phase = phase;
@@ -244,7 +265,7 @@ impl Worker {
             let due = scenario.pacing.due(now);
             recorder.due(scenario.index, due - scenario.due_reported.replace(due));
         }
-        recorder.bots(self.bots_alive.get(), self.bots_made.get());
+        recorder.bots(self.bots_playing.get(), self.bots_made.get());
         recorder.cpu(micros(machine::thread_cpu()));
         Report { second: second - 1, snapshot: recorder.swap(spare) }
     }
@@ -289,12 +310,11 @@ impl Worker {
     }
 
     /// One bot: session after session, until the profile has no more for it.
-    async fn run_bot(self: Rc<Self>, scenario: Rc<Scenario>, slot: SlotIndex) {
+    async fn run_bot(self: Rc<Self>, scenario: Rc<Scenario>, mut pace: Pace, slot: SlotIndex) {
         self.slots.attach(slot).await;
         self.control.bot_started();
-        let mut pace = scenario.pacing.enrol();
         let mut session = Session::new(&scenario.bot_type, &self.facts, &self.scratch);
-        session.set_recording(Recording::Off);
+        self.tracer.attach(slot, &session);
         let mut connections = Connections::default();
         let mut watch = self.plan.watch.as_ref().map(|make| make());
         let mut now = self.clock.now();
@@ -304,8 +324,7 @@ impl Worker {
                 Next::Arrival => scenario.pacing.arrival(&self.slots, slot, now).await,
                 Next::End => None,
                 Next::At(at) => {
-                    self.rest(slot, at).await;
-                    now = self.clock.now();
+                    now = self.rest(slot, at).await;
                     continue;
                 }
             };
@@ -315,7 +334,9 @@ impl Worker {
             let (connections, watch) = (&mut connections, &mut watch);
             let scenario = &scenario;
             let mut player = Player { worker: &self, scenario, slot, connections, now, watch };
+            self.bots_playing.set(self.bots_playing.get() + 1);
             let outcome = player.play(&mut session, assignment).await;
+            self.bots_playing.set(self.bots_playing.get() - 1);
             now = player.now;
             self.slots.end_session(slot);
             match outcome {
@@ -324,8 +345,9 @@ impl Worker {
                 _ => {}
             }
         }
+        self.tracer.detach(slot);
         drop(session);
-        self.dropped(&scenario, scenario.pacing.left_out(&pace));
+        self.dropped(&scenario, scenario.pacing.left_out(&pace, now));
         self.control.bot_ended();
         self.bots_alive.set(self.bots_alive.get() - 1);
         if self.bots_alive.get() == 0 {
@@ -333,11 +355,24 @@ impl Worker {
         }
     }
 
-    /// Waits until `at`, or until the run stops.
-    async fn rest(&self, slot: SlotIndex, at: Micros) {
+    /// Waits until `at`, or until the run stops, and returns the time. A bot that the profile has
+    /// no use for now is not an active one.
+    async fn rest(&self, slot: SlotIndex, at: Micros) -> Micros {
+        self.control.bot_ended();
+        self.slots.rest(slot);
         let is_over = || self.slots.is_stopping(slot);
         self.timer.sleep(&self.slots, (slot, at), is_over).await;
+        self.control.bot_started();
+        self.clock.now()
     }
+}
+
+/// What the worker's sessions share; it holds the secrets that all of them do.
+fn scratch(plan: &RunPlan) -> Rc<Scratch> {
+    let scratch = Scratch::new();
+    let secrets = plan.shared_secrets.iter().map(String::as_str);
+    scratch.share_secrets(plan.facts.secret_key, secrets);
+    scratch
 }
 
 /// The worker's share of every scenario.
@@ -348,11 +383,13 @@ fn scenarios(shared: &Shared, worker: usize, recorder: &mut Recorder) -> Vec<Rc<
     let mut scenarios = Vec::with_capacity(plan.scenarios.len());
     for (scenario, claimed) in plan.scenarios.iter().zip(&shared.claimed) {
         let task_index = plan.task_index;
-        let position = Position { worker, workers, task_index, first_bot };
+        let seed = plan.facts.seed;
+        let position = Position { worker, workers, task_index, first_bot, seed };
         let control = Arc::clone(&shared.control);
         scenarios.push(Rc::new(Scenario {
             pacing: Pacing::new(scenario, position, control, Arc::clone(claimed)),
             index: recorder.scenario(&scenario.name),
+            name: scenario.name.clone(),
             key: scenario.key,
             bot_type: (scenario.bot)(),
             due_reported: Cell::new(0),

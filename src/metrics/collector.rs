@@ -126,6 +126,11 @@ impl Collector {
         self.latest.as_ref()
     }
 
+    /// What each worker has done so far.
+    pub fn workers(&self) -> &[WorkerMeasured] {
+        &self.workers
+    }
+
     /// What thresholds look at during the run.
     pub fn view(&self, elapsed: Duration) -> View<'_> {
         View {

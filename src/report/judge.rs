@@ -18,11 +18,13 @@ pub(super) const LOST_SHARE_MAX: f64 = 0.001;
 pub(super) const LATE_SECONDS_SHARE_MAX: f64 = 0.05;
 /// A second was late when 1 % of its requests were sent 10 ms or more after their time: five times
 /// what timers of 1 ms explain, and of the order of the response times people test for.
-pub(super) const LAG_US_LATE: u64 = 10_000;
+pub(crate) const LAG_US_LATE: u64 = 10_000;
 /// A container stopped by its CPU limit in more than 5 % of the periods shows it in its p95.
 const THROTTLED_SHARE_MAX: f64 = 0.05;
+/// Stolen time above 2 % of the machine is seen in the p99.
+const STOLEN_SHARE_MAX: f64 = 0.02;
 /// Room for what a run opens besides connections.
-const FILES_SHARE_NEAR: f64 = 0.9;
+const SHARE_NEAR: f64 = 0.9;
 /// Tasks are started by a clock or a signal; a second is what their rows of the timeline hold.
 const TASKS_APART_US_MAX: u64 = 1_000_000;
 
@@ -58,6 +60,8 @@ impl State {
 pub struct Verdict {
     /// What they are worth.
     pub state: State,
+    /// The second of the run in which it began to be so, where that is known.
+    pub since_second: Option<u64>,
     /// The evidence: one sentence per warning that led to it.
     pub evidence: Vec<String>,
 }
@@ -72,7 +76,16 @@ impl Verdict {
             Some(Severity::Invalidates) => State::Invalid,
         };
         let counts = |warning: &&Warning| warning.severity() > Severity::Note;
-        Self { state, evidence: warnings.iter().filter(counts).map(ToString::to_string).collect() }
+        let worst = warnings.iter().filter(|warning| Some(warning.severity()) == worst);
+        let since_second = match state {
+            State::Ok => None,
+            _ => worst.filter_map(Warning::window).map(|(from, _)| from).min(),
+        };
+        Self {
+            state,
+            since_second,
+            evidence: warnings.iter().filter(counts).map(ToString::to_string).collect(),
+        }
     }
 }
 
@@ -91,6 +104,13 @@ pub(super) fn warnings(report: &Report) -> Vec<Warning> {
     tasks(report, &mut warnings);
     thresholds(report, &mut warnings);
     bounds(report, &mut warnings);
+    if let Some(trace) = report.trace.as_ref().filter(|t| t.writer_behind + t.lost > 0) {
+        warnings.push(Warning::NotRecorded {
+            sessions: trace.writer_behind + trace.lost,
+            started: trace.started,
+            error: trace.error.clone(),
+        });
+    }
     for task in &report.tasks {
         for notice in &task.notices {
             if !warnings.contains(notice) {
@@ -187,7 +207,21 @@ fn task_health(task: &Task, warnings: &mut Vec<Warning>) {
             throttled_us: health.cpu_throttled_us,
         });
     }
-    if super::units::share(health.files_open_max, task.files_limit) >= FILES_SHARE_NEAR {
+    if super::units::share(health.cpu_stolen_us, health.cpu_machine_us) > STOLEN_SHARE_MAX {
+        warnings.push(Warning::CpuStolen {
+            task: task.index,
+            stolen_us: health.cpu_stolen_us,
+            machine_us: health.cpu_machine_us,
+        });
+    }
+    if super::units::share(health.sockets_max, health.ports) >= SHARE_NEAR {
+        warnings.push(Warning::PortsNearLimit {
+            task: task.index,
+            sockets: health.sockets_max,
+            ports: health.ports,
+        });
+    }
+    if super::units::share(health.files_open_max, task.files_limit) >= SHARE_NEAR {
         warnings.push(Warning::FilesNearLimit {
             task: task.index,
             open: health.files_open_max,

@@ -23,14 +23,17 @@ mod run_json;
 mod schema;
 mod summary;
 pub mod text;
-mod units;
+mod trace;
+pub(crate) mod units;
 pub mod warning;
 
+pub(crate) use judge::LAG_US_LATE;
 pub use judge::{State, Verdict};
 pub use rfc3339::rfc3339;
 pub use run_json::{
-    Facts, ReadError, Report, Run, SCHEMA, Task, TaskHealth, ThresholdReport, Worker,
+    Facts, ReadError, Report, Run, SCHEMA, Task, TaskHealth, ThresholdReport, Worker, quoted,
 };
 pub use summary::{Percentiles, RequestSummary, Summary};
+pub use trace::{FailingReport, TraceReport};
 pub use units::TimeUnit;
 pub use warning::{Severity, Warning};

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::check;
 use super::judge::{self, State, Verdict};
 use super::summary::Summary;
+use super::trace::{self, FailingReport, TraceReport};
 use super::units::{TimeUnit, duration_in, number, share_percent};
 use super::warning::{Severity, Warning};
 use crate::metrics::threshold::{Outcome, Sample};
@@ -58,6 +59,12 @@ pub struct Report {
     pub summary: Summary,
     /// All metrics.
     pub totals: Totals,
+    /// What was recorded; nothing with `--record off`.
+    #[serde(default)]
+    pub trace: Option<TraceReport>,
+    /// Failing sessions by what failed, the most frequent first.
+    #[serde(default)]
+    pub failing: Vec<FailingReport>,
     /// The run second by second.
     #[serde(default)]
     pub timeline: Timeline,
@@ -108,7 +115,7 @@ impl Run {
 }
 
 /// A word as a shell reads it.
-fn quoted(word: &str) -> String {
+pub fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@,+%".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {
         return word.to_owned();
@@ -158,8 +165,16 @@ pub struct TaskHealth {
     pub cpu_periods_throttled: u64,
     /// For how long in all, µs.
     pub cpu_throttled_us: u64,
+    /// CPU time that the hypervisor gave to others while the machine wanted it, µs.
+    pub cpu_stolen_us: u64,
+    /// Of how much CPU time of the machine, idle time included, µs; 0 when not known.
+    pub cpu_machine_us: u64,
     /// The most files it had open; 0 when not known.
     pub files_open_max: u64,
+    /// The most TCP sockets its machine had, closing ones included; 0 when not known.
+    pub sockets_max: u64,
+    /// Ports for connections to one address from one source address; 0 when not known.
+    pub ports: u64,
     /// The most memory it had, bytes.
     pub memory_bytes_max: u64,
 }
@@ -218,6 +233,10 @@ pub struct Facts {
     pub config: serde_json::Value,
     /// This process.
     pub task: Task,
+    /// What was recorded.
+    pub trace: Option<TraceReport>,
+    /// Failing sessions by what failed.
+    pub failing: Vec<FailingReport>,
     /// When it started and ended, as `rfc3339` writes it.
     pub started_at: String,
     /// When it ended.
@@ -289,6 +308,8 @@ impl Report {
     pub fn new(facts: Facts, measured: Measured, thresholds: &[Threshold]) -> Self {
         let task = facts.task.index;
         let workers = measured.workers.into_iter().zip(0..);
+        let mut failing = facts.failing;
+        trace::sort(&mut failing);
         let mut report = Self {
             schema: SCHEMA.to_owned(),
             run: facts.run,
@@ -301,6 +322,8 @@ impl Report {
             thresholds: thresholds.iter().map(ThresholdReport::unknown).collect(),
             summary: Summary::default(),
             totals: measured.totals,
+            trace: facts.trace,
+            failing,
             timeline: measured.timeline,
             tasks: vec![facts.task],
             workers: workers.map(|(measured, worker)| Worker { task, worker, measured }).collect(),
@@ -404,6 +427,12 @@ impl Report {
         self.run.stopped_by = reasons.into_iter().flatten().min();
         self.totals.add(&other.totals);
         self.timeline.add(&other.timeline);
+        match (&mut self.trace, other.trace) {
+            (Some(trace), Some(other)) => trace.add(other),
+            (trace @ None, other) => *trace = other,
+            (Some(_), None) => {}
+        }
+        trace::merge(&mut self.failing, other.failing);
         self.tasks.extend(other.tasks);
         self.workers.extend(other.workers);
         Ok(())

@@ -1,7 +1,7 @@
 //! The report as text, for the end of a run.
 //!
 //! In this order: thresholds, whether the load was what was planned, response and service time
-//! side by side, failures with how to replay them, the generator's health, k6's totals, each
+//! side by side, failures, failing sessions with how to replay them, the generator's health, k6's totals, each
 //! request, warnings, and how to find and repeat the run. Reads well at 80 columns; without a
 //! width the k6 part has k6's long lines. Colour is a parameter: whoever calls knows the terminal
 //! and `NO_COLOR`.
@@ -72,6 +72,7 @@ pub fn render(report: &Report, options: &Options) -> String {
     k6::thresholds(&mut out, report, options);
     sections::load(&mut out, report, options);
     sections::failures(&mut out, report, options);
+    sections::failing(&mut out, report, options);
     sections::generator(&mut out, report, options);
     k6::total_results(&mut out, report, options);
     sections::requests(&mut out, report, options);

@@ -120,6 +120,19 @@ pub(crate) fn number(value: f64, decimals: usize) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
+/// A count with its thousands apart: `1,234,567`.
+pub(crate) fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// A second of the run as `mm:ss` or `h:mm:ss`.
 pub(crate) fn clock(second: u64) -> String {
     let (hours, minutes, seconds) = (second / 3600, second / 60 % 60, second % 60);
@@ -209,6 +222,14 @@ mod tests {
         assert_eq!(number(20_000.0, 6), "20000");
         assert_eq!(number(0.5, 2), "0.5");
         assert_eq!(number(10.0, 0), "10");
+    }
+
+    #[test]
+    fn thousands_stand_apart() {
+        for (count, expected) in [(0, "0"), (999, "999"), (1_000, "1,000"), (123_456, "123,456")] {
+            assert_eq!(grouped(count), expected);
+        }
+        assert_eq!(grouped(1_234_567), "1,234,567");
     }
 
     #[test]

@@ -78,6 +78,24 @@ pub enum Warning {
         /// For how long in all, µs.
         throttled_us: u64,
     },
+    /// The hypervisor gave CPU time to others.
+    CpuStolen {
+        /// Which task.
+        task: u32,
+        /// How much, µs.
+        stolen_us: u64,
+        /// Of how much CPU time of the machine, µs.
+        machine_us: u64,
+    },
+    /// The machine had nearly as many TCP sockets as ports for one target.
+    PortsNearLimit {
+        /// Which task.
+        task: u32,
+        /// The most sockets it had, closing ones included.
+        sockets: u64,
+        /// Ports for connections to one address from one source address.
+        ports: u64,
+    },
     /// The process came near its limit of open files.
     FilesNearLimit {
         /// Which task.
@@ -119,6 +137,15 @@ pub enum Warning {
     OtherNames {
         /// Uses that went into "(other)".
         uses: u64,
+    },
+    /// Sessions that cannot be replayed, because they could not be written down.
+    NotRecorded {
+        /// How many.
+        sessions: u64,
+        /// Of how many.
+        started: u64,
+        /// What went wrong with the file, if anything did; else the writer was too slow.
+        error: Option<String>,
     },
     /// Custom values under the name of a built-in metric.
     NamesTaken {
@@ -185,7 +212,9 @@ impl Warning {
                     Severity::Degrades
                 }
             }
-            Self::CpuThrottled { .. } | Self::TasksMissing { .. } => Severity::Degrades,
+            Self::CpuThrottled { .. } | Self::CpuStolen { .. } | Self::TasksMissing { .. } => {
+                Severity::Degrades
+            }
             _ => Severity::Note,
         }
     }
@@ -212,6 +241,13 @@ impl Warning {
                 "give the container more CPU, or run fewer workers than its limit allows; response \
                  times contain the pauses"
             }
+            Self::CpuStolen { .. } => {
+                "use a machine that shares its CPUs with nobody; response times contain the pauses"
+            }
+            Self::PortsNearLimit { .. } => {
+                "keep connections open, widen net.ipv4.ip_local_port_range, or spread connections \
+                 over more source addresses (--local-ips)"
+            }
             Self::FilesNearLimit { .. } => "raise the limit of open files (ulimit -n)",
             Self::DriverFallback { .. } => {
                 "nothing needs doing; containers block io_uring by default, and epoll is a few \
@@ -227,6 +263,10 @@ impl Warning {
                 "give requests a name without ids, for example \"GET /items/{id}\""
             }
             Self::OtherNames { .. } => "give checks, actions and metrics names without ids",
+            Self::NotRecorded { .. } => {
+                "write to a faster disk with more room (--out), or record less (--record failing); \
+                 the numbers are right, these sessions cannot be replayed"
+            }
             Self::NamesTaken { .. } => "rename the metric: this name is a built-in one",
             Self::OutOfRange { .. } => {
                 "use a greater unit: a trend keeps 0 to 3600000, at three digits after the point"
@@ -294,6 +334,16 @@ impl fmt::Display for Warning {
                  periods, for {} in all",
                 duration_us(*throttled_us),
             ),
+            Self::CpuStolen { task, stolen_us, machine_us } => write!(
+                f,
+                "{} of the CPU time of task {task}'s machine went to other machines",
+                share_percent(*stolen_us, *machine_us),
+            ),
+            Self::PortsNearLimit { task, sockets, ports } => write!(
+                f,
+                "task {task}'s machine had {sockets} TCP sockets, and {ports} ports for each pair \
+                 of addresses"
+            ),
             Self::FilesNearLimit { task, open, limit } => {
                 write!(f, "task {task} had {open} of at most {limit} files open")
             }
@@ -332,6 +382,11 @@ impl Warning {
                 "{uses} checks, actions or custom values had more different names than are kept \
                  apart"
             ),
+            Self::NotRecorded { sessions, started, error } => {
+                let share = share_percent(*sessions, *started);
+                let why = error.as_deref().unwrap_or("the writer could not keep up");
+                write!(f, "{sessions} sessions ({share}) were not recorded: {why}")
+            }
             Self::NamesTaken { values } => {
                 write!(f, "{values} custom values bear the name of a built-in metric: not counted")
             }

@@ -23,7 +23,8 @@ pub(super) struct Ground {
     pub(super) control: Arc<Control>,
     /// Where requests go.
     pub(super) target: String,
-    facts: RunFacts,
+    pub(super) facts: RunFacts,
+    shared_secrets: Vec<String>,
     resolver: Resolver,
     origin: (String, Vec<SocketAddr>),
     io_driver: DriverChoice,
@@ -58,6 +59,7 @@ impl Ground {
         let origin = target::reach(&target::origin(&target)?, &resolver)?;
         Ok(Self {
             facts: identity.facts(&target, args.task_index, job),
+            shared_secrets: job.shared_secrets.clone(),
             machine,
             identity,
             control,
@@ -89,6 +91,8 @@ impl Ground {
             drain: self.drain,
             thresholds: Vec::new(),
             watch: None,
+            trace: None,
+            shared_secrets: self.shared_secrets.clone(),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use tallyho_replay::{RunFacts, SecretKey};
+use tallyho_replay::{RunFacts, SecretKey, is_secret_name};
 
 use super::folder::Folder;
 use super::job::Job;
@@ -34,16 +34,13 @@ impl Identity {
 
     /// What all sessions know of the run.
     pub(super) fn facts(&self, target: &str, task_index: u32, job: &Job) -> RunFacts {
-        let mut key = [0; 16];
-        key[..8].copy_from_slice(&random().to_le_bytes());
-        key[8..].copy_from_slice(&random().to_le_bytes());
         let mut facts = RunFacts {
             seed: self.seed,
             run_id: self.number,
             target: Some(target.to_owned()),
             task_index,
             bots_per_task: job.bots_per_task,
-            secret_key: SecretKey::new(key),
+            secret_key: job.secret_key,
             ..RunFacts::default()
         };
         for (name, value) in &job.secrets {
@@ -66,20 +63,26 @@ impl Identity {
         }
     }
 
-    /// The command line as it was typed, with the seed that the run drew. Parameters may be secret,
-    /// so their values are left out.
+    /// The command line as it was typed, with the seed that the run drew. Parameters and some
+    /// headers may be secret, so their values are left out.
     fn command(&self) -> Vec<String> {
         let mut words = vec!["tallyho".to_owned()];
-        let mut is_parameter = false;
+        let mut before = String::new();
         for word in std::env::args().skip(1) {
-            let shown = match word.split_once('=') {
-                Some((name, _)) if is_parameter || word.starts_with("--env=") => {
+            let is_parameter = ["-e", "--env"].contains(&before.as_str());
+            let is_header = ["-H", "--header"].contains(&before.as_str());
+            let joined = word.starts_with("-H") || word.starts_with("--header=");
+            let shown = match (word.split_once('='), word.split_once(':')) {
+                (Some((name, _)), _) if is_parameter || word.starts_with("--env=") => {
                     format!("{name}=…")
+                }
+                (_, Some((name, _))) if (is_header || joined) && is_secret_name(name) => {
+                    format!("{name}: …")
                 }
                 _ => word.clone(),
             };
             words.push(shown);
-            is_parameter = word == "-e" || word == "--env";
+            before = word;
         }
         if !self.is_seed_given {
             words.push("--seed".to_owned());
@@ -87,6 +90,14 @@ impl Identity {
         }
         words
     }
+}
+
+/// A key for the placeholders of secrets, which lives in memory only.
+pub(super) fn secret_key() -> SecretKey {
+    let mut key = [0; 16];
+    key[..8].copy_from_slice(&random().to_le_bytes());
+    key[8..].copy_from_slice(&random().to_le_bytes());
+    SecretKey::new(key)
 }
 
 /// A number that nobody can guess, from the operating system.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tallyho_replay::SecretKey;
 use tallyho_replay::flow::Definition;
 
 use crate::engine::{BotMaker, Profile};
@@ -18,6 +19,10 @@ pub(super) struct Job {
     pub(super) loads: Vec<Load>,
     /// How far apart the bot numbers of two tasks are.
     pub(super) bots_per_task: u64,
+    /// What the placeholders of secrets are computed with.
+    pub(super) secret_key: SecretKey,
+    /// Secrets that all bots hold from their first session on.
+    pub(super) shared_secrets: Vec<String>,
     /// Names and values for the vaults of bots.
     pub(super) secrets: Vec<(String, String)>,
     pub(super) thresholds: Vec<Threshold>,
@@ -33,6 +38,8 @@ pub(super) struct Job {
 pub(super) struct Load {
     pub(super) name: String,
     pub(super) bot: BotMaker,
+    /// The bot's configuration, as a trace keeps it.
+    pub(super) bot_config: serde_json::Value,
     pub(super) profile: Profile,
     pub(super) start: Duration,
     pub(super) graceful_stop: Duration,

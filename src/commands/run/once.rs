@@ -36,7 +36,7 @@ pub(super) fn run(args: &RunArgs, mut job: Job, ground: &Ground) -> anyhow::Resu
         start: Duration::ZERO,
         graceful_stop: args.drain,
     });
-    plan.setup = setup;
+    plan.setup.clone_from(&setup);
     let make = move || {
         let (printer, bot) = (Printer::default(), Some(bot.clone()));
         Box::new(Printing { printer, bot }) as Box<dyn Watch>
@@ -44,7 +44,7 @@ pub(super) fn run(args: &RunArgs, mut job: Job, ground: &Ground) -> anyhow::Resu
     plan.watch = Some(Box::new(make));
     let result = engine::run(plan, &ground.control, &mut Unseen).map_err(anyhow::Error::msg)?;
     if let Some(part) = &job.teardown {
-        part::tear_down(ground, part)?;
+        part::tear_down(ground, part, setup)?;
     }
     let sessions = result.measured.totals.all_iterations();
     Ok(if sessions.failed + sessions.interrupted == 0 { Exit::Ok } else { Exit::CouldNotRun })

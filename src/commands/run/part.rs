@@ -19,17 +19,21 @@ use crate::metrics::Collector;
 ///
 /// When its session does not end well, or not in time.
 pub(super) fn set_up(ground: &Ground, part: &Part) -> anyhow::Result<Arc<[u8]>> {
-    let carry = play(ground, part, ("set-up", &ground.control))?;
+    let carry = play(ground, part, ("set-up", &ground.control), None)?;
     Ok(flow::setup_results(&part.definition, &carry).into())
 }
 
-/// Runs teardown, also when the run was stopped by a signal.
+/// Runs teardown with what set-up handed to all, also when the run was stopped by a signal.
 ///
 /// # Errors
 ///
 /// When its session does not end well, or not in time.
-pub(super) fn tear_down(ground: &Ground, part: &Part) -> anyhow::Result<()> {
-    play(ground, part, ("teardown", &Arc::new(Control::default()))).map(drop)
+pub(super) fn tear_down(
+    ground: &Ground,
+    part: &Part,
+    setup: Option<Arc<[u8]>>,
+) -> anyhow::Result<()> {
+    play(ground, part, ("teardown", &Arc::new(Control::default())), setup).map(drop)
 }
 
 /// Plays the one session, and returns what it leaves.
@@ -37,6 +41,7 @@ fn play(
     ground: &Ground,
     part: &Part,
     (name, control): (&str, &Arc<Control>),
+    setup: Option<Arc<[u8]>>,
 ) -> anyhow::Result<Vec<u8>> {
     let (sender, ended) = channel();
     let sender = Mutex::new(sender);
@@ -48,6 +53,7 @@ fn play(
         start: Duration::ZERO,
         graceful_stop: Duration::ZERO,
     });
+    plan.setup = setup;
     plan.watch = Some(Box::new(move || {
         let sender = sender.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         Box::new(Ending(sender.clone()))

@@ -3,14 +3,15 @@
 use std::path::Path;
 use std::rc::Rc;
 
-use tallyho_replay::BotType;
 use tallyho_replay::flow::{self, Definition, Flow};
+use tallyho_replay::{Bot, BotType};
 
+use super::identity;
 use super::job::{Job, Load, Part};
 use crate::cli::RunArgs;
 use crate::commands::check;
 use crate::config::{self, BotKind, BotPlan, Findings, Options, Overrides, Plan};
-use crate::engine::{BotMaker, OnNoFreeBot, Profile, Rate, Stage, Supply};
+use crate::engine::{BotMaker, OnNoFreeBot, Profile, Rate, Spacing, Stage, Supply};
 use crate::metrics::Threshold;
 
 /// Reads the scenario with what the command line says about it.
@@ -26,7 +27,7 @@ pub(super) fn job(path: &Path, args: &RunArgs) -> Result<Job, Findings> {
             vus: args.bots,
             duration: args.duration,
             iterations: args.iterations,
-            stages: Vec::new(),
+            stages: args.load.stages.iter().map(stage).collect(),
             rate: args.rate.map(|rate| (rate.count, rate.unit)),
         },
         seed: args.seed,
@@ -39,7 +40,7 @@ pub(super) fn job(path: &Path, args: &RunArgs) -> Result<Job, Findings> {
         return Err(checked.findings);
     }
     check::show(&checked.findings);
-    Ok(from_plan(path, checked.plan, thresholds))
+    Ok(from_plan(path, &checked.plan, thresholds))
 }
 
 /// Reads thresholds; one that cannot be read is an error at its place in the file.
@@ -52,6 +53,7 @@ fn thresholds(plan: &Plan, findings: &mut Findings) -> Vec<Threshold> {
                     threshold.abort_on_fail = true;
                     threshold.delay_abort_eval = delay;
                 }
+                threshold.fail_on_no_data = wanted.no_data == config::NoData::Fails;
                 thresholds.push(threshold);
             }
             Err(error) => findings.diagnostics.push(wanted.error(error.to_string())),
@@ -60,10 +62,11 @@ fn thresholds(plan: &Plan, findings: &mut Findings) -> Vec<Threshold> {
     thresholds
 }
 
-fn from_plan(path: &Path, plan: Plan, thresholds: Vec<Threshold>) -> Job {
+fn from_plan(path: &Path, plan: &Plan, thresholds: Vec<Threshold>) -> Job {
     let loads = plan.loads.iter().map(|load| Load {
         name: load.name.clone(),
         bot: maker(&plan.bots[load.bot]),
+        bot_config: config_of(&plan.bots[load.bot]).1,
         profile: profile(&load.profile),
         start: load.start_time,
         graceful_stop: load.graceful_stop,
@@ -77,16 +80,19 @@ fn from_plan(path: &Path, plan: Plan, thresholds: Vec<Threshold>) -> Job {
         seed: plan.seed,
         loads: loads.collect(),
         bots_per_task: plan.bots_per_task(),
+        secret_key: identity::secret_key(),
+        shared_secrets: Vec::new(),
         secrets: plan.secrets.clone(),
         thresholds,
         setup: part(&plan.setup, plan.setup_timeout),
         teardown: part(&plan.teardown, plan.teardown_timeout),
-        config: describe(&plan),
+        config: describe(plan),
     }
 }
 
 /// The profile in the engine's own terms.
 fn profile(profile: &config::Profile) -> Profile {
+    let spacing = Spacing::Even;
     match profile.clone() {
         config::Profile::SharedIterations { vus, iterations, max_duration } => {
             Profile::SharedIterations { vus, iterations, max_duration }
@@ -101,7 +107,7 @@ fn profile(profile: &config::Profile) -> Profile {
         config::Profile::ConstantArrivalRate { rate, time_unit, duration, supply: bots } => {
             let rate = Rate { count: rate, unit: time_unit };
             let supply = supply(bots);
-            Profile::ConstantArrivalRate { rate, duration, iterations: None, supply }
+            Profile::ConstantArrivalRate { rate, duration, iterations: None, supply, spacing }
         }
         config::Profile::RampingArrivalRate {
             start_rate,
@@ -110,9 +116,13 @@ fn profile(profile: &config::Profile) -> Profile {
             supply: bots,
         } => {
             let (stages, supply) = (stages(&ramp), supply(bots));
-            Profile::RampingArrivalRate { start_rate, unit: time_unit, stages, supply }
+            Profile::RampingArrivalRate { start_rate, unit: time_unit, stages, supply, spacing }
         }
     }
+}
+
+fn stage(stage: &Stage) -> config::Stage {
+    config::Stage { duration: stage.duration, target: stage.target }
 }
 
 fn stages(stages: &[config::Stage]) -> Vec<Stage> {
@@ -125,6 +135,17 @@ fn supply(supply: config::Supply) -> Supply {
         config::OnNoFreeBot::Wait => OnNoFreeBot::Wait,
     };
     Supply { prepared: supply.bots_prepared, max: supply.bots_max, on_no_free_bot }
+}
+
+/// The bot's kind, and its configuration as a trace keeps it: secrets as references.
+pub(in crate::commands) fn config_of(bot: &BotPlan) -> (String, serde_json::Value) {
+    let (name, config) = match &bot.kind {
+        BotKind::Declared(definition) => {
+            (<Flow as Bot>::NAME.to_owned(), serde_json::to_value(definition))
+        }
+        BotKind::Registered { bot, config } => (bot.clone(), serde_json::from_str(config)),
+    };
+    (name, config.expect("the check read it before"))
 }
 
 /// A maker of bots of this kind; each worker makes its own.

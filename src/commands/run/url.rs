@@ -4,11 +4,14 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tallyho_bots::{Headers, SingleRequest, SingleRequestConfig, SingleRequestSettings};
-use tallyho_replay::{BotType, Method, Prepared};
+use tallyho_replay::secret::{SECRET_BYTES_MAX, SECRETS_MAX};
+use tallyho_replay::{BotType, Method, Prepared, Secret, SecretKey, is_secret_name};
 
+use super::identity;
 use super::job::{Job, Load};
+use super::load;
 use crate::cli::{RequestArgs, RunArgs};
-use crate::engine::{BotMaker, OnNoFreeBot, Profile, Supply};
+use crate::engine::BotMaker;
 use crate::exit::BadUsage;
 
 /// Checks the request and the load that the flags describe.
@@ -17,8 +20,12 @@ use crate::exit::BadUsage;
 ///
 /// [`BadUsage`] that names the flag, or the body file that cannot be read.
 pub(super) fn job(args: &RunArgs) -> Result<Job, BadUsage> {
-    let (bot, origin) = bot(request(&args.what, &args.request)?)?;
-    let profile = profile(args);
+    let mut settings = request(&args.what, &args.request)?;
+    let secret_key = identity::secret_key();
+    let shared_secrets = hide_secrets(&mut settings, secret_key)?;
+    let bot_config = serde_json::to_value(&settings).expect("settings become JSON");
+    let (bot, origin) = bot(settings)?;
+    let profile = load::of_url(args);
     let config = serde_json::json!({
         "target": args.what,
         "profile": profile.to_string(),
@@ -28,6 +35,7 @@ pub(super) fn job(args: &RunArgs) -> Result<Job, BadUsage> {
     let load = Load {
         name: "default".to_owned(),
         bot,
+        bot_config,
         start: Duration::ZERO,
         graceful_stop: args.drain,
         profile,
@@ -38,39 +46,14 @@ pub(super) fn job(args: &RunArgs) -> Result<Job, BadUsage> {
         seed: args.seed,
         bots_per_task: load.profile.vus(),
         loads: vec![load],
+        secret_key,
+        shared_secrets,
         secrets: Vec::new(),
         thresholds: Vec::new(),
         setup: None,
         teardown: None,
         config,
     })
-}
-
-/// Bots where nothing is said, as in oha and hey.
-const BOTS_DEFAULT: u64 = 50;
-/// How long a run lasts when neither a time nor a number of sessions is given.
-const DURATION_DEFAULT: Duration = Duration::from_secs(10);
-/// How long a run by number may last at most: k6's `maxDuration`.
-const DURATION_BY_NUMBER_MAX: Duration = Duration::from_secs(600);
-
-/// The load profile that the flags describe.
-fn profile(args: &RunArgs) -> Profile {
-    let vus = args.bots.unwrap_or(BOTS_DEFAULT);
-    let by_number = args.iterations.map_or(DURATION_DEFAULT, |_| DURATION_BY_NUMBER_MAX);
-    let duration = args.duration.unwrap_or(by_number);
-    match (args.rate, args.iterations) {
-        (Some(rate), iterations) => {
-            let on_no_free_bot = OnNoFreeBot::Wait;
-            let supply = Supply { prepared: vus, max: vus, on_no_free_bot };
-            Profile::ConstantArrivalRate { rate, duration, iterations, supply }
-        }
-        (None, Some(iterations)) => Profile::SharedIterations {
-            vus: vus.min(iterations),
-            iterations,
-            max_duration: duration,
-        },
-        (None, None) => Profile::ConstantVus { vus, duration },
-    }
 }
 
 /// Reads the request from the flags.
@@ -103,6 +86,31 @@ fn request(url: &str, args: &RequestArgs) -> Result<SingleRequestSettings, BadUs
         body,
         ..SingleRequestSettings::default()
     })
+}
+
+/// Puts placeholders in the place of header values that are secrets, and gives the values. They go
+/// over the wire, and into no trace.
+fn hide_secrets(
+    settings: &mut SingleRequestSettings,
+    key: SecretKey,
+) -> Result<Vec<String>, BadUsage> {
+    let Headers::Pairs(headers) = &mut settings.headers else { return Ok(Vec::new()) };
+    let mut secrets = Vec::new();
+    for (name, value) in headers.iter_mut().filter(|(name, _)| is_secret_name(name)) {
+        // Of `Bearer abc` the first word is none, and helps to read the trace.
+        let (scheme, secret) = value.rsplit_once(' ').unwrap_or(("", value));
+        let separator = if scheme.is_empty() { "" } else { " " };
+        let hidden = format!("{scheme}{separator}{}", Secret::of(key, secret));
+        if secret.len() > SECRET_BYTES_MAX || secrets.len() == SECRETS_MAX {
+            let limits = format!("{SECRETS_MAX} secrets of {SECRET_BYTES_MAX} bytes each");
+            return Err(BadUsage(format!("-H {name}: a bot holds at most {limits}")));
+        }
+        if !secret.is_empty() {
+            secrets.push(secret.to_owned());
+            *value = hidden;
+        }
+    }
+    Ok(secrets)
 }
 
 fn body(args: &RequestArgs) -> Result<Vec<u8>, BadUsage> {

@@ -75,7 +75,10 @@ pub(super) fn load(out: &mut String, report: &Report, options: &Options) {
         State::Degraded => Paint::Caution,
         State::Invalid => Paint::Bad,
     };
-    let verdict = options.colour.paint(paint, state.as_str());
+    let mut verdict = options.colour.paint(paint, state.as_str());
+    if let Some(second) = report.verdict.since_second {
+        verdict.push_str(&format!(" from {}", clock(second)));
+    }
     figure(out, "verdict", &verdict, options);
     for evidence in &report.verdict.evidence {
         figure(out, "  because", evidence, options);
@@ -154,6 +157,54 @@ pub(super) fn failures(out: &mut String, report: &Report, options: &Options) {
     out.push('\n');
 }
 
+/// Failing sessions by what failed, each with the shortest and the command that replays it.
+pub(super) fn failing(out: &mut String, report: &Report, options: &Options) {
+    if report.failing.is_empty() {
+        return;
+    }
+    title(out, "FAILING SESSIONS", options);
+    let columns = options.width();
+    for group in report.failing.iter().take(ROWS_MAX) {
+        let label = format!("    {:>7}", group.count);
+        let painted = options.colour.paint(Paint::Bad, &label);
+        paragraph(out, &label, &painted, &group.signature, columns);
+        let steps =
+            if group.steps == 1 { "1 step".into() } else { format!("{} steps", group.steps) };
+        let indent = " ".repeat(11);
+        let shortest = format!("shortest: session {}, {steps}", group.example);
+        paragraph(out, &indent, &indent, &shortest, columns);
+        let command = group.replay.as_deref().unwrap_or("not recorded");
+        out.push_str(&format!("{indent} {}\n", options.colour.paint(Paint::Value, command)));
+    }
+    more(out, report.failing.len(), "kinds of failing sessions");
+    out.push('\n');
+}
+
+/// What was recorded, in one figure.
+fn recorded(out: &mut String, report: &Report, options: &Options) {
+    let Some(trace) = &report.trace else {
+        figure(out, "recorded", "nothing (--record off)", options);
+        return;
+    };
+    let mut text = format!(
+        "{} exact + {} exact up to a step + {} not = {} sessions, {}",
+        trace.exact,
+        trace.partial,
+        trace.not_recorded(),
+        trace.started,
+        bytes(trace.bytes)
+    );
+    if trace.requests > 0 {
+        let each = trace.bytes as f64 / trace.requests as f64;
+        text.push_str(&format!(" ({} B per request)", number(each, 1)));
+    }
+    figure(out, "recorded", &text, options);
+    if trace.limit_reached {
+        let limited = "only failing sessions and a sample since --trace-max-bytes was reached";
+        figure(out, "", limited, options);
+    }
+}
+
 fn more(out: &mut String, count: usize, what: &str) {
     if count > ROWS_MAX {
         out.push_str(&format!("    and {} more {what}, see run.json\n", count - ROWS_MAX));
@@ -228,10 +279,19 @@ fn task(out: &mut String, report: &Report, task: &Task, options: &Options) {
             health.cpu_periods_throttled, health.cpu_periods
         ));
     }
+    if health.cpu_stolen_us > 0 {
+        let stolen = share_percent(health.cpu_stolen_us, health.cpu_machine_us);
+        cpu.push_str(&format!(", {stolen} stolen by other machines"));
+    }
     figure(out, "  cpu", &cpu, options);
     if health.files_open_max > 0 {
         let files = format!("{} of at most {}", health.files_open_max, task.files_limit);
         figure(out, "  files open", &files, options);
+    }
+    if health.ports > 0 {
+        let (sockets, ports) = (health.sockets_max, health.ports);
+        let ports = format!("{sockets} sockets at most, {ports} ports for a pair of addresses");
+        figure(out, "  tcp", &ports, options);
     }
     if health.memory_bytes_max > 0 {
         figure(out, "  memory", &bytes(health.memory_bytes_max), options);
@@ -308,6 +368,7 @@ pub(super) fn run(out: &mut String, report: &Report, options: &Options) {
     if let Some(directory) = &run.directory {
         figure(out, "files", directory, options);
     }
+    recorded(out, report, options);
     if !run.command.is_empty() {
         figure(out, "again", &run.command_again(), options);
     }

@@ -141,6 +141,17 @@ pub struct RecordedCommand<'a> {
     pub check: Check,
 }
 
+impl RecordedCommand<'_> {
+    /// How the session ended, if this is its end.
+    #[must_use]
+    pub fn outcome(&self) -> &'static str {
+        match self.kind {
+            CommandKind::End => crate::Outcome::describe(self.argument),
+            CommandKind::Send | CommandKind::Sleep | CommandKind::Ask => "not ended",
+        }
+    }
+}
+
 /// The kinds of commands. The numbers are part of the format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]

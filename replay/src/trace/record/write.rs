@@ -35,6 +35,11 @@ impl Recorder {
         self.clear_bytes();
     }
 
+    /// Throws away what there is.
+    pub(crate) fn forget(&mut self) {
+        self.clear_bytes();
+    }
+
     fn clear_bytes(&mut self) {
         self.bytes.clear();
         if self.bytes.capacity() > KEPT_BYTES_MAX {

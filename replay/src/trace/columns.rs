@@ -1,0 +1,293 @@
+//! Pieces of records as columns, and back.
+//!
+//! What is alike lies side by side, so that it compresses: kinds of items, clocks, labels, checks.
+//! What the table of pieces says already (whose session it is) is dropped, and a session's first
+//! clock is told from the session before it: of a session of one request 10 bytes of checks, a
+//! byte or two of clock and next to nothing else are left. Pieces are sorted by session, so that a
+//! bot's sessions follow each other.
+//!
+//! The grammar of a record stands here once, as a walk that moves bytes: taking a record apart
+//! moves them from it to the columns, putting it together moves them back. Every byte is moved and
+//! none is interpreted twice, so the result is the same bytes. What the walk does not understand
+//! is kept as it is.
+
+mod walk;
+
+use std::ops::Range;
+
+use super::batch::{Batch, PIECES_MAX, Piece, PieceEnd, WorkerCounts};
+use super::block::{
+    Malformed, UNPACKED_BYTES_MAX, push_difference, push_varint, read_difference, read_varint,
+};
+use crate::session::Who;
+use walk::{Join, Split, walk};
+
+/// The columns of a block of records, in their order in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub(crate) enum Column {
+    /// The worker's counts, then each piece: whose it is and how it ends.
+    Pieces,
+    /// Why sessions count as failing.
+    Signatures,
+    /// The first byte of every item.
+    Kinds,
+    /// Clocks of starts, told from the piece before.
+    Starts,
+    /// Clocks of other inputs.
+    Clocks,
+    /// The versions in a start.
+    Versions,
+    /// Statuses, failures, answers, numbers of labels.
+    Numbers,
+    /// Sizes of texts.
+    Sizes,
+    /// Labels, values, carried state.
+    Texts,
+    /// Checks of 2 bytes.
+    Parts,
+    /// Checks of 8 bytes.
+    Wholes,
+    /// Pieces that are kept as they are.
+    Rows,
+}
+
+pub(crate) const COLUMNS: usize = Column::Rows as usize + 1;
+
+const FIRST: u8 = 1;
+const WHOLE: u8 = 2;
+const CUT: u8 = 4;
+const FAILING: u8 = 8;
+const ROWS: u8 = 16;
+const OTHER_SCENARIO: u8 = 32;
+const FLAGS: u8 = 63;
+
+/// The clocks of the latest session, which tell that of the next.
+#[derive(Clone, Copy, Debug, Default)]
+struct Clocks {
+    who: Who,
+    start_us: u64,
+    end_us: u64,
+    is_whole: bool,
+}
+
+impl Clocks {
+    /// What the start of this session is likely to be: the same bot goes on at once, another
+    /// arrival came about when the last one did.
+    fn expected(&self, who: Who) -> u64 {
+        let Who { scenario, bot, session } = self.who;
+        let follows = self.is_whole
+            && (scenario, bot) == (who.scenario, who.bot)
+            && session.checked_add(1) == Some(who.session);
+        if follows { self.end_us } else { self.start_us }
+    }
+}
+
+/// What is in a batch, as far as it was taken apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Contents {
+    pub(crate) requests: u64,
+}
+
+/// Takes pieces apart; reused, so that a block costs no new buffers.
+#[derive(Debug)]
+pub(crate) struct Splitter {
+    columns: Vec<Vec<u8>>,
+    order: Vec<(usize, Range<usize>)>,
+}
+
+impl Splitter {
+    pub(crate) fn new() -> Self {
+        Self { columns: vec![Vec::new(); COLUMNS], order: Vec::new() }
+    }
+
+    pub(crate) fn columns(&self) -> &[Vec<u8>] {
+        &self.columns
+    }
+
+    /// Takes a batch apart, into [`Splitter::columns`].
+    pub(crate) fn split(&mut self, batch: &Batch) -> Contents {
+        self.columns.iter_mut().for_each(Vec::clear);
+        self.order.clear();
+        let mut at = 0;
+        for (index, piece) in batch.pieces.iter().enumerate() {
+            self.order.push((index, at..at + piece.size));
+            at += piece.size;
+        }
+        assert_eq!(at, batch.bytes.len(), "a batch's pieces are its bytes");
+        self.order.sort_by_key(|(index, _)| {
+            let piece = &batch.pieces[*index];
+            (piece.who, piece.number)
+        });
+        let table = &mut self.columns[Column::Pieces as usize];
+        let WorkerCounts { worker, started, not_recorded } = batch.counts;
+        for number in [u64::from(worker), started, not_recorded, batch.pieces.len() as u64] {
+            push_varint(table, number);
+        }
+        let mut contents = Contents::default();
+        let (mut last, mut clocks) = (Who::default(), Clocks::default());
+        for (index, range) in std::mem::take(&mut self.order) {
+            let piece = &batch.pieces[index];
+            let record = &batch.bytes[range];
+            let split = self.split_piece(piece, record, &mut clocks);
+            contents.requests += split.map_or(0, |split| split.requests);
+            self.describe(piece, split, last);
+            last = piece.who;
+        }
+        contents
+    }
+
+    /// Moves a record into the columns; none if it was left as it is.
+    fn split_piece(&mut self, piece: &Piece, record: &[u8], clocks: &mut Clocks) -> Option<Walked> {
+        let before: [usize; COLUMNS] = std::array::from_fn(|column| self.columns[column].len());
+        let clocks_before = *clocks;
+        let mut split = Split { record, columns: &mut self.columns, who: piece.who };
+        let limit = u64::MAX;
+        let walked = walk(&mut split, piece.who, clocks, limit).ok();
+        let is_split = split.record.is_empty();
+        let walked = walked.filter(|walked| {
+            is_split && walked.has_end == (piece.end == PieceEnd::Whole) && {
+                walked.has_start == (piece.number == 0)
+            }
+        });
+        if walked.is_none() {
+            *clocks = clocks_before;
+            for (column, size) in self.columns.iter_mut().zip(before) {
+                column.truncate(size);
+            }
+            self.columns[Column::Rows as usize].extend_from_slice(record);
+        }
+        walked
+    }
+
+    fn describe(&mut self, piece: &Piece, split: Option<Walked>, last: Who) {
+        let mut flags = match piece.end {
+            PieceEnd::Open => 0,
+            PieceEnd::Whole => WHOLE,
+            PieceEnd::Cut => CUT,
+        };
+        for (flag, is_set) in [
+            (FIRST, piece.number == 0),
+            (FAILING, piece.signature.is_some()),
+            (ROWS, split.is_none()),
+            (OTHER_SCENARIO, piece.who.scenario != last.scenario),
+        ] {
+            flags |= if is_set { flag } else { 0 };
+        }
+        let table = &mut self.columns[Column::Pieces as usize];
+        table.push(flags);
+        if piece.who.scenario != last.scenario {
+            table.extend_from_slice(&piece.who.scenario.to_le_bytes());
+        }
+        push_difference(table, last.bot, piece.who.bot);
+        push_difference(table, last.session, piece.who.session);
+        if piece.number != 0 {
+            push_varint(table, u64::from(piece.number));
+        }
+        match split {
+            None => push_varint(table, piece.size as u64),
+            Some(split) if piece.end != PieceEnd::Whole => push_varint(table, split.items),
+            Some(_) => {}
+        }
+        if let Some(signature) = &piece.signature {
+            let signatures = &mut self.columns[Column::Signatures as usize];
+            push_varint(signatures, signature.len() as u64);
+            signatures.extend_from_slice(signature.as_bytes());
+        }
+    }
+}
+
+/// What a walk met.
+#[derive(Clone, Copy, Debug, Default)]
+struct Walked {
+    items: u64,
+    requests: u64,
+    has_start: bool,
+    has_end: bool,
+}
+
+/// Puts the batch together that was taken apart. Its pieces are sorted by session.
+pub(crate) fn join(columns: &[Vec<u8>]) -> Result<(Batch, Contents), Malformed> {
+    let (mut batch, mut contents) = (Batch::default(), Contents::default());
+    let mut rests: Vec<&[u8]> = columns.iter().map(Vec::as_slice).collect();
+    let table = Column::Pieces as usize;
+    batch.counts = WorkerCounts {
+        worker: u32::try_from(read_varint(&mut rests[table])?).map_err(|_| Malformed)?,
+        started: read_varint(&mut rests[table])?,
+        not_recorded: read_varint(&mut rests[table])?,
+    };
+    let count = read_varint(&mut rests[table])?;
+    if count > PIECES_MAX as u64 {
+        return Err(Malformed);
+    }
+    let (mut last, mut clocks) = (Who::default(), Clocks::default());
+    for _ in 0..count {
+        let (mut piece, amount, flags) = described(&mut rests, last)?;
+        last = piece.who;
+        let before = batch.bytes.len();
+        if flags & ROWS != 0 {
+            let rows = &mut rests[Column::Rows as usize];
+            let size = usize::try_from(amount).map_err(|_| Malformed)?;
+            let (record, rest) = rows.split_at_checked(size).ok_or(Malformed)?;
+            *rows = rest;
+            batch.bytes.extend_from_slice(record);
+        } else {
+            let mut join = Join { columns: &mut rests, record: &mut batch.bytes };
+            let walked = walk(&mut join, piece.who, &mut clocks, amount)?;
+            contents.requests += walked.requests;
+            let is_as_described = walked.has_end == (piece.end == PieceEnd::Whole)
+                && walked.has_start == (piece.number == 0);
+            if !is_as_described {
+                return Err(Malformed);
+            }
+        }
+        piece.size = batch.bytes.len() - before;
+        if batch.bytes.len() > UNPACKED_BYTES_MAX {
+            return Err(Malformed);
+        }
+        batch.pieces.push(piece);
+    }
+    if rests.iter().all(|rest| rest.is_empty()) { Ok((batch, contents)) } else { Err(Malformed) }
+}
+
+/// The next piece of the table, how much of it there is, and its flags.
+fn described(rests: &mut [&[u8]], last: Who) -> Result<(Piece, u64, u8), Malformed> {
+    let table = &mut rests[Column::Pieces as usize];
+    let (&flags, rest) = table.split_first().ok_or(Malformed)?;
+    *table = rest;
+    let end = match flags & (WHOLE | CUT) {
+        0 => PieceEnd::Open,
+        WHOLE => PieceEnd::Whole,
+        CUT => PieceEnd::Cut,
+        _ => return Err(Malformed),
+    };
+    if flags & !FLAGS != 0 {
+        return Err(Malformed);
+    }
+    let mut scenario = last.scenario;
+    if flags & OTHER_SCENARIO != 0 {
+        let (bytes, rest) = table.split_first_chunk().ok_or(Malformed)?;
+        scenario = u64::from_le_bytes(*bytes);
+        *table = rest;
+    }
+    let bot = read_difference(table, last.bot)?;
+    let session = read_difference(table, last.session)?;
+    let number = if flags & FIRST == 0 { read_varint(table)? } else { 0 };
+    let number = u32::try_from(number).map_err(|_| Malformed)?;
+    if (number == 0) != (flags & FIRST != 0) {
+        return Err(Malformed);
+    }
+    let has_amount = flags & ROWS != 0 || end != PieceEnd::Whole;
+    let amount = if has_amount { read_varint(table)? } else { u64::MAX };
+    let signature = if flags & FAILING == 0 {
+        None
+    } else {
+        let signatures = &mut rests[Column::Signatures as usize];
+        let size = usize::try_from(read_varint(signatures)?).map_err(|_| Malformed)?;
+        let (text, rest) = signatures.split_at_checked(size).ok_or(Malformed)?;
+        *signatures = rest;
+        Some(std::str::from_utf8(text).map_err(|_| Malformed)?.to_owned())
+    };
+    let who = Who { scenario, bot, session };
+    Ok((Piece { who, number, size: 0, end, signature }, amount, flags))
+}

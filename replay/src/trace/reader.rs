@@ -1,0 +1,438 @@
+//! Reads a trace: from a file, or from bytes that came by mail.
+//!
+//! Opening scans the whole file, so damage anywhere is known before the first session is read.
+//! Sessions of one piece are given as they come; those of several are gathered in groups that fit
+//! into memory. A reader never panics, and allocates what the limits of `block` allow and what it
+//! has read, whatever the bytes say.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::{self, Read, Seek, Write};
+use std::ops::ControlFlow;
+
+use super::batch::{Batch, Piece, PieceEnd, SESSION_BYTES_MAX, WorkerCounts};
+use super::block::{BlockKind, FORMAT_VERSION, unpack};
+use super::columns::{COLUMNS, Contents, join};
+use super::header::Header;
+use super::index::{BlockSummary, INDEX_COLUMNS, decode_index};
+use super::ledger::{NotRecorded, Totals};
+use super::scan::{Place, Scanned, holds_records, payload, scan};
+use super::writer::{Resumed, TraceWriter};
+use crate::session::Who;
+
+pub use super::scan::{Damage, DamageKind, Torn};
+
+/// How many bytes of records are gathered at once for sessions of several pieces.
+const GATHERED_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// Why a file is not read at all.
+#[derive(Debug)]
+pub enum TraceError {
+    /// It cannot be read.
+    Io(io::Error),
+    /// It is no trace.
+    NoTrace,
+    /// It stops before its header is whole: the process was killed as it started.
+    NoHeader,
+    /// Its header is damaged: nothing in it can be replayed.
+    DamagedHeader,
+    /// It was written by a newer build.
+    Newer(u16),
+    /// It has a version that never was.
+    Version(u16),
+}
+
+impl fmt::Display for TraceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(error) => error.fmt(f),
+            Self::NoTrace => {
+                f.write_str("this is not a trace of tallyho: at byte 0 it begins otherwise")
+            }
+            Self::NoHeader => f.write_str("it ends before its header: nothing was recorded yet"),
+            Self::DamagedHeader => {
+                f.write_str("the header at byte 0 is damaged: nothing in it can be replayed")
+            }
+            Self::Newer(version) => write!(
+                f,
+                "it has format version {version}, this build reads {FORMAT_VERSION}: read it with \
+                 the version of tallyho that wrote it, or a newer one"
+            ),
+            Self::Version(version) => write!(f, "format version {version} never was"),
+        }
+    }
+}
+
+impl std::error::Error for TraceError {}
+
+/// A session that was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Whose.
+    pub who: Who,
+    /// Its record, from its start on without a gap.
+    pub record: Vec<u8>,
+    /// What comes after the record.
+    pub end: FoundEnd,
+    /// Why it counts as failing, if it does.
+    pub signature: Option<String>,
+}
+
+/// What comes after a session's record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FoundEnd {
+    /// Nothing: the session has ended.
+    Whole,
+    /// It was cut off by the end of the run, or for lack of space.
+    Cut,
+    /// The trace ends before the session does.
+    Open,
+    /// A piece is missing.
+    Gap,
+}
+
+/// Which sessions are wanted.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// Those of this scenario.
+    pub scenario: Option<u64>,
+    /// Those of this bot.
+    pub bot: Option<u64>,
+    /// The one of this number, of each bot.
+    pub session: Option<u64>,
+    /// Those that count as failing.
+    pub failing: bool,
+    /// Those that fail for this reason.
+    pub signature: Option<String>,
+}
+
+impl Wanted {
+    fn wants(&self, who: Who) -> bool {
+        self.scenario.is_none_or(|scenario| scenario == who.scenario)
+            && self.bot.is_none_or(|bot| bot == who.bot)
+            && self.session.is_none_or(|session| session == who.session)
+    }
+
+    fn wants_signature(&self, signature: Option<&str>) -> bool {
+        (!self.failing || signature.is_some())
+            && self.signature.as_deref().is_none_or(|wanted| signature == Some(wanted))
+    }
+}
+
+/// Reads a trace.
+#[derive(Debug)]
+pub struct TraceReader<R> {
+    input: R,
+    header: Header,
+    scanned: Scanned,
+    /// From the index, if there is one and nothing follows it.
+    index: Option<(Totals, Vec<BlockSummary>)>,
+}
+
+impl<R: Read + Seek> TraceReader<R> {
+    /// Scans a trace.
+    ///
+    /// # Errors
+    /// If it is none that this build can read. Damage behind its header is no error here: see
+    /// [`TraceReader::damages`].
+    pub fn open(mut input: R) -> Result<Self, TraceError> {
+        let scanned = scan(&mut input)?;
+        let first = *scanned.places.first().ok_or(TraceError::NoHeader)?;
+        let header = payload(&mut input, first).map_err(TraceError::Io)?;
+        let header = (first.head.kind == BlockKind::Header)
+            .then_some(header)
+            .flatten()
+            .and_then(|payload| unpack(&payload, 1).ok())
+            .and_then(|columns| serde_json::from_slice(columns.first()?).ok())
+            .ok_or(TraceError::DamagedHeader)?;
+        let mut reader = Self { input, header, scanned, index: None };
+        reader.read_index()?;
+        Ok(reader)
+    }
+
+    fn read_index(&mut self) -> Result<(), TraceError> {
+        let Some(last) = self.scanned.places.last().copied() else { return Ok(()) };
+        if last.head.kind != BlockKind::Index || self.scanned.torn.is_some() {
+            return Ok(());
+        }
+        let payload = payload(&mut self.input, last).map_err(TraceError::Io)?;
+        let columns = payload.and_then(|payload| unpack(&payload, INDEX_COLUMNS).ok());
+        let blocks_max = self.scanned.places.len();
+        self.index = columns.and_then(|columns| decode_index(&columns, blocks_max).ok());
+        if self.index.is_none() {
+            self.damaged(last);
+        }
+        Ok(())
+    }
+
+    /// What the trace says about its run.
+    #[must_use]
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// Places that are not as they were written. What was found damaged while sessions were read
+    /// is among them afterwards.
+    #[must_use]
+    pub fn damages(&self) -> &[Damage] {
+        &self.scanned.damages
+    }
+
+    /// The end of the file, if it stops within a block.
+    #[must_use]
+    pub fn torn(&self) -> Option<Torn> {
+        self.scanned.torn
+    }
+
+    /// The size of the file.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.scanned.bytes
+    }
+
+    /// How many whole blocks it has.
+    #[must_use]
+    pub fn blocks(&self) -> usize {
+        self.scanned.places.len()
+    }
+
+    /// What the trace says about itself; nothing if it was not closed.
+    #[must_use]
+    pub fn totals(&self) -> Option<Totals> {
+        self.index.as_ref().map(|(totals, _)| *totals)
+    }
+
+    /// Gives every wanted session to `each`, until that says to stop. Sessions come in no
+    /// particular order.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn sessions(
+        &mut self,
+        wanted: &Wanted,
+        mut each: impl FnMut(Found) -> ControlFlow<()>,
+    ) -> Result<(), TraceError> {
+        let mut long: BTreeMap<Who, Long> = BTreeMap::new();
+        for place in self.record_places(wanted) {
+            let Some((batch, _)) = self.batch(place)? else { continue };
+            let mut at = 0;
+            for piece in batch.pieces {
+                let record = &batch.bytes[at..at + piece.size];
+                at += piece.size;
+                if !wanted.wants(piece.who) {
+                    continue;
+                }
+                if piece.number == 0 && piece.end == PieceEnd::Whole {
+                    if !wanted.wants_signature(piece.signature.as_deref()) {
+                        continue;
+                    }
+                    let found = Found {
+                        who: piece.who,
+                        record: record.to_vec(),
+                        end: FoundEnd::Whole,
+                        signature: piece.signature,
+                    };
+                    if each(found).is_break() {
+                        return Ok(());
+                    }
+                } else {
+                    long.entry(piece.who).or_default().note(piece, place.offset);
+                }
+            }
+        }
+        long.retain(|_, long| wanted.wants_signature(long.signature.as_deref()));
+        self.long_sessions(long, each)
+    }
+
+    /// Gathers sessions of several pieces, as many at once as fit.
+    fn long_sessions(
+        &mut self,
+        mut long: BTreeMap<Who, Long>,
+        mut each: impl FnMut(Found) -> ControlFlow<()>,
+    ) -> Result<(), TraceError> {
+        while !long.is_empty() {
+            let mut gathered = BTreeMap::new();
+            let mut bytes = 0;
+            while let Some((who, next)) = long.pop_first() {
+                bytes += next.size;
+                gathered.insert(who, next);
+                if bytes > GATHERED_BYTES_MAX {
+                    break;
+                }
+            }
+            let mut offsets: Vec<u64> =
+                gathered.values().flat_map(|long| long.offsets.iter().copied()).collect();
+            offsets.sort_unstable();
+            offsets.dedup();
+            let places = self.scanned.places.iter().filter(|place| holds_records(place));
+            let places: Vec<Place> = places
+                .filter(|place| offsets.binary_search(&place.offset).is_ok())
+                .copied()
+                .collect();
+            for place in places {
+                let Some((batch, _)) = self.batch(place)? else { continue };
+                gather(&mut gathered, &batch);
+            }
+            for (who, long) in gathered {
+                if each(long.found(who)).is_break() {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts what is there, without believing the index.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn count(&mut self) -> Result<Totals, TraceError> {
+        let counted = self.count_all()?;
+        let mut ledger = counted.ledger;
+        ledger.close();
+        let started = counted.workers.values().map(|counts| counts.started).sum();
+        Ok(Totals {
+            started,
+            exact: ledger.exact,
+            partial: ledger.partial,
+            not_recorded: NotRecorded::default(),
+            requests: counted.requests,
+        })
+    }
+
+    fn count_all(&mut self) -> Result<Resumed, TraceError> {
+        let mut counted = Resumed::default();
+        for place in self.record_places(&Wanted::default()) {
+            let Some((batch, contents)) = self.batch(place)? else { continue };
+            for piece in &batch.pieces {
+                counted.ledger.piece(piece, true);
+            }
+            let counts: &mut WorkerCounts = counted.workers.entry(batch.counts.worker).or_default();
+            if batch.counts.started >= counts.started {
+                *counts = batch.counts;
+            }
+            counted.requests = counted.requests.saturating_add(contents.requests);
+            counted.blocks.push(BlockSummary::new(place.offset, &batch.pieces));
+        }
+        Ok(counted)
+    }
+
+    /// The blocks that may hold what is wanted: all, unless an index says more.
+    fn record_places(&self, wanted: &Wanted) -> Vec<Place> {
+        let mut places: Vec<Place> =
+            self.scanned.places.iter().filter(|place| holds_records(place)).copied().collect();
+        if let (Some((_, blocks)), Some(bot), Some(session)) =
+            (&self.index, wanted.bot, wanted.session)
+        {
+            let excluded = |place: &Place| {
+                let index = blocks.binary_search_by_key(&place.offset, |block| block.offset);
+                index.is_ok_and(|index| !blocks[index].may_hold(bot, session))
+            };
+            places.retain(|place| !excluded(place));
+        }
+        places
+    }
+
+    /// A block's batch; nothing if the block says what cannot be, which is noted as damage.
+    fn batch(&mut self, place: Place) -> Result<Option<(Batch, Contents)>, TraceError> {
+        let payload = payload(&mut self.input, place).map_err(TraceError::Io)?;
+        let batch = payload
+            .and_then(|payload| unpack(&payload, COLUMNS).ok())
+            .and_then(|columns| join(&columns).ok());
+        if batch.is_none() {
+            self.damaged(place);
+        }
+        Ok(batch)
+    }
+
+    fn damaged(&mut self, place: Place) {
+        let damage = Damage {
+            offset: place.offset,
+            bytes: place.head.block_bytes(),
+            kind: DamageKind::Content,
+        };
+        if !self.scanned.damages.contains(&damage) {
+            self.scanned.damages.push(damage);
+        }
+    }
+}
+
+/// A session of several pieces.
+#[derive(Debug, Default)]
+struct Long {
+    offsets: Vec<u64>,
+    size: usize,
+    signature: Option<String>,
+    record: Vec<u8>,
+    /// Pieces that were gathered without a gap.
+    pieces: u32,
+    end: Option<PieceEnd>,
+    has_gap: bool,
+}
+
+impl Long {
+    fn note(&mut self, piece: Piece, offset: u64) {
+        if self.offsets.last() != Some(&offset) {
+            self.offsets.push(offset);
+        }
+        self.size += piece.size;
+        self.signature = piece.signature.or(self.signature.take());
+    }
+
+    fn add(&mut self, piece: &Piece, record: &[u8]) {
+        let is_next = piece.number == self.pieces && self.end.is_none() && !self.has_gap;
+        if is_next && self.record.len() + record.len() <= SESSION_BYTES_MAX {
+            self.record.extend_from_slice(record);
+            self.pieces += 1;
+            self.end = (piece.end != PieceEnd::Open).then_some(piece.end);
+        } else {
+            self.has_gap = true;
+        }
+    }
+
+    fn found(self, who: Who) -> Found {
+        let end = match self.end {
+            _ if self.has_gap => FoundEnd::Gap,
+            Some(PieceEnd::Whole) => FoundEnd::Whole,
+            Some(PieceEnd::Cut | PieceEnd::Open) => FoundEnd::Cut,
+            None => FoundEnd::Open,
+        };
+        Found { who, record: self.record, end, signature: self.signature }
+    }
+}
+
+fn gather(gathered: &mut BTreeMap<Who, Long>, batch: &Batch) {
+    let mut at = 0;
+    for piece in &batch.pieces {
+        let record = &batch.bytes[at..at + piece.size];
+        at += piece.size;
+        let is_long = piece.number > 0 || piece.end != PieceEnd::Whole;
+        if let Some(long) = gathered.get_mut(&piece.who).filter(|_| is_long) {
+            long.add(piece, record);
+        }
+    }
+}
+
+/// Closes a trace that a killed process left: appends an index behind its last whole block, to
+/// `out`, which must hold the trace up to there. Sessions of which nothing was written count as
+/// lost.
+///
+/// # Errors
+/// If the trace cannot be read or the index cannot be written.
+pub fn recover<R: Read + Seek, W: Write>(
+    reader: &mut TraceReader<R>,
+    out: impl FnOnce(u64) -> io::Result<W>,
+) -> Result<Totals, TraceError> {
+    let mut from = reader.count_all()?;
+    let last = reader.scanned.places.last().copied().ok_or(TraceError::NoHeader)?;
+    from.bytes = last.offset + last.head.block_bytes();
+    from.sequence = last.head.sequence.wrapping_add(1);
+    from.previous = last.head.checksum;
+    let end = from.bytes;
+    let out = out(end).map_err(TraceError::Io)?;
+    let mut writer = TraceWriter::resume(out, from).map_err(TraceError::Io)?;
+    let started = writer.started();
+    let (totals, written) = writer.finish(started, NotRecorded::default());
+    written.map_err(TraceError::Io)?;
+    Ok(totals)
+}

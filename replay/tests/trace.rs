@@ -1,0 +1,501 @@
+//! The laws of the trace file: what is written is read, whatever happens to the bytes is seen, and
+//! what a former build wrote is read for ever.
+
+#![expect(clippy::cast_possible_truncation, reason = "small numbers, or any bits will do")]
+#![expect(clippy::disallowed_methods, reason = "golden files")]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::io::Cursor;
+use std::ops::ControlFlow;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tallyho_replay::replayer::{ReplayEnd, replay};
+use tallyho_replay::trace::{
+    Batch, Found, FoundEnd, Header, NotRecorded, Piece, PieceEnd, ScenarioHeader, Totals,
+    TraceError, TraceReader, TraceWriter, Wanted, WorkerCounts, recover,
+};
+use tallyho_replay::{
+    Bot, BotType, Context, Outcome, Recording, RunFacts, Secret, Session, Who, site,
+};
+
+use support::{Lived, World, for_each_seed, random};
+
+const SEED: u64 = 5;
+
+/// Browses a few pages, with think times, reads and checks.
+struct Browser {
+    carry: u32,
+}
+
+impl Bot for Browser {
+    const NAME: &'static str = "browser";
+    type Config = ();
+    type Carry = u32;
+
+    fn new(_: Rc<()>, _: Who, carry: u32) -> Self {
+        Self { carry }
+    }
+
+    async fn session(&mut self, ctx: &mut Context) -> Outcome {
+        self.carry += 1;
+        for page in 0..ctx.draw(site!("pages")).between(1..=5) {
+            let path = format!("/pages/{page}?n={}", self.carry);
+            let sent = ctx.get(&path).name("page").send().await;
+            if let Ok(response) = sent
+                && let Ok(id) = response.pointer::<u64>("/id")
+            {
+                ctx.check("id is small", id < 990);
+                let _ = response.pointer::<Secret>("/token");
+            }
+            ctx.sleep(ctx.draw(site!("think")).exponential(Duration::from_secs(1))).await;
+        }
+        if ctx.draw(site!("fails")).chance(1, 5) {
+            return Outcome::Failed("out of luck".into());
+        }
+        Outcome::Done
+    }
+
+    fn carry(self) -> u32 {
+        self.carry
+    }
+}
+
+fn bot() -> Rc<BotType> {
+    Rc::new(BotType::new::<Browser>(Rc::new(())))
+}
+
+fn facts() -> Rc<RunFacts> {
+    support::run_facts(SEED)
+}
+
+fn header() -> Header {
+    Header {
+        run: "20260102-030405-abcdef".to_owned(),
+        scenarios: vec![ScenarioHeader {
+            name: "browse".to_owned(),
+            key: 1,
+            bot: "browser".to_owned(),
+            bot_version: 1,
+            config: serde_json::Value::Null,
+        }],
+        ..Header::new(&facts())
+    }
+}
+
+/// Sessions of a few bots, as they were lived.
+fn live(seed: u64, bots: u64, sessions: u64) -> Vec<(Lived, Option<String>)> {
+    let mut all = Vec::new();
+    for number in 0..bots {
+        let mut session = support::session(&bot(), &facts());
+        session.set_recording(Recording::On);
+        let mut world = World::new(seed * 1_000 + number);
+        for count in 0..sessions {
+            let who = Who { scenario: 1, bot: number * 3, session: count };
+            let lived = world.live(&mut session, who);
+            let signature = session.first_failure().map(|fault| fault.kind.to_string());
+            all.push((lived, signature));
+        }
+    }
+    all
+}
+
+/// What is in a trace that was written, and where each of its blocks ends.
+struct Written {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+    sessions: BTreeMap<Who, (Vec<u8>, Option<String>)>,
+    /// The last block that a session has a piece in.
+    last_block: BTreeMap<Who, usize>,
+    totals: Totals,
+}
+
+/// Writes sessions, each in one or more pieces, a few pieces a batch.
+fn written(seed: u64, lived: &[(Lived, Option<String>)], pieces_per_batch: usize) -> Written {
+    let mut writer = TraceWriter::new(Vec::new(), &header()).expect("memory");
+    let mut batch = Batch::default();
+    let mut ends = Vec::new();
+    let mut n = 0;
+    let mut last_block = BTreeMap::new();
+    writer.begin().expect("memory");
+    ends.push(writer.bytes() as usize);
+    let mut flush = |batch: &mut Batch, ends: &mut Vec<usize>| {
+        writer.write(batch).expect("memory");
+        ends.push(writer.bytes() as usize);
+        batch.clear();
+    };
+    for (index, (session, signature)) in lived.iter().enumerate() {
+        let mut from = 0;
+        let mut number = 0;
+        for (step, end) in session.ends.iter().enumerate() {
+            n += 1;
+            let is_last = step + 1 == session.ends.len();
+            if !is_last && !random(seed, n).chance(1, 6) {
+                continue;
+            }
+            batch.bytes.extend_from_slice(&session.record[from..*end]);
+            batch.pieces.push(Piece {
+                who: session.who,
+                number,
+                size: end - from,
+                end: if is_last { PieceEnd::Whole } else { PieceEnd::Open },
+                signature: signature.clone().filter(|_| is_last),
+            });
+            last_block.insert(session.who, ends.len());
+            (from, number) = (*end, number + 1);
+            batch.counts = WorkerCounts { started: index as u64 + 1, ..WorkerCounts::default() };
+            if batch.pieces.len() >= pieces_per_batch {
+                flush(&mut batch, &mut ends);
+            }
+        }
+    }
+    flush(&mut batch, &mut ends);
+    let (totals, closed) = writer.finish(lived.len() as u64, NotRecorded::default());
+    closed.expect("memory");
+    let bytes = std::mem::take(writer.get_mut());
+    ends.push(bytes.len());
+    let sessions = lived
+        .iter()
+        .map(|(lived, signature)| (lived.who, (lived.record.clone(), signature.clone())));
+    Written { bytes, ends, sessions: sessions.collect(), last_block, totals }
+}
+
+fn open(bytes: &[u8]) -> Result<TraceReader<Cursor<&[u8]>>, TraceError> {
+    TraceReader::open(Cursor::new(bytes))
+}
+
+fn all(reader: &mut TraceReader<Cursor<&[u8]>>, wanted: &Wanted) -> BTreeMap<Who, Found> {
+    let mut found = BTreeMap::new();
+    let read = reader.sessions(wanted, |session| {
+        assert!(found.insert(session.who, session).is_none(), "a session comes once");
+        ControlFlow::Continue(())
+    });
+    read.expect("bytes in memory");
+    found
+}
+
+/// Replays what was found; whether it was exact to the end, and up to how many steps.
+fn replays(found: &Found) -> Option<(bool, u32)> {
+    let facts = Rc::new(header().facts().expect("as written"));
+    let replayed = replay(&bot(), &facts, &found.record).ok()?;
+    Some((matches!(replayed.end, ReplayEnd::Whole { .. }), replayed.steps))
+}
+
+#[test]
+fn what_is_written_is_read_and_replays() {
+    support::silence_panics_of_bots();
+    for_each_seed(30, |seed| {
+        let lived = live(seed, 1 + seed % 5, 6);
+        let trace = written(seed, &lived, 1 + (seed % 17) as usize);
+        let mut reader = open(&trace.bytes).expect("a trace");
+        assert_eq!(*reader.header(), header());
+        let found = all(&mut reader, &Wanted::default());
+        assert_eq!(found.len(), trace.sessions.len());
+        for (who, found) in &found {
+            let (record, signature) = &trace.sessions[who];
+            assert_eq!((&found.record, &found.signature), (record, signature), "{who}");
+            assert_eq!(found.end, FoundEnd::Whole);
+            assert!(replays(found).expect("no difference").0, "{who}");
+        }
+        assert!(reader.damages().is_empty() && reader.torn().is_none());
+        assert_eq!(reader.totals(), Some(trace.totals));
+        assert_eq!(reader.count().expect("bytes in memory"), trace.totals);
+        assert!(trace.totals.adds_up() && trace.totals.exact == lived.len() as u64);
+    });
+}
+
+#[test]
+fn one_session_is_found_with_and_without_an_index() {
+    for_each_seed(10, |seed| {
+        let lived = live(seed, 3, 8);
+        let trace = written(seed, &lived, 5);
+        let without = &trace.bytes[..trace.ends[trace.ends.len() - 2]];
+        for bytes in [&trace.bytes[..], without] {
+            let mut reader = open(bytes).expect("a trace");
+            for (lived, signature) in &lived {
+                let wanted = Wanted {
+                    bot: Some(lived.who.bot),
+                    session: Some(lived.who.session),
+                    ..Wanted::default()
+                };
+                let found = all(&mut reader, &wanted);
+                assert_eq!(found.len(), 1);
+                assert_eq!(found[&lived.who].record, lived.record);
+                assert_eq!(found[&lived.who].signature, *signature);
+            }
+            let wanted = Wanted { bot: Some(1), session: Some(0), ..Wanted::default() };
+            assert!(all(&mut reader, &wanted).is_empty(), "there is no bot 1");
+            let failing = Wanted { failing: true, ..Wanted::default() };
+            let failed = lived.iter().filter(|(_, signature)| signature.is_some()).count();
+            assert_eq!(all(&mut reader, &failing).len(), failed);
+        }
+    });
+}
+
+#[test]
+fn a_flip_of_any_byte_is_seen_and_names_its_place() {
+    let trace = written(1, &live(1, 2, 3), 4);
+    for at in 0..trace.bytes.len() {
+        for flip in [0x01, 0x80, 0xFF] {
+            let mut bytes = trace.bytes.clone();
+            bytes[at] ^= flip;
+            let Ok(mut reader) = open(&bytes) else { continue };
+            let found = all(&mut reader, &Wanted::default());
+            let places = reader.damages().iter().map(|d| d.offset..d.offset + d.bytes.max(1));
+            let torn = reader.torn().map(|torn| torn.offset..torn.offset + torn.bytes);
+            let named = places.chain(torn).any(|place| place.contains(&(at as u64)));
+            assert!(named, "byte {at} ^ {flip:#x}: {:?} {:?}", reader.damages(), reader.torn());
+            // Whatever is still there is right as far as it goes.
+            for (who, found) in found {
+                assert!(trace.sessions[&who].0.starts_with(&found.record), "byte {at}: {who}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_trace_cut_at_any_byte_keeps_every_session_wholly_before_the_cut() {
+    let trace = written(2, &live(2, 3, 3), 4);
+    for cut in 0..trace.bytes.len() {
+        let mut reader = match open(&trace.bytes[..cut]) {
+            Ok(reader) => reader,
+            Err(TraceError::NoHeader | TraceError::NoTrace) if cut < trace.ends[0] => continue,
+            Err(error) => panic!("cut at {cut}: {error}"),
+        };
+        let whole_blocks = trace.ends.iter().filter(|end| **end <= cut).count();
+        let torn = cut - trace.ends[whole_blocks - 1];
+        assert_eq!(reader.torn().map_or(0, |torn| torn.bytes), torn as u64, "cut at {cut}");
+        assert!(reader.damages().is_empty(), "cut at {cut}: {:?}", reader.damages());
+        let found = all(&mut reader, &Wanted::default());
+        for (who, (record, _)) in &trace.sessions {
+            let Some(found) = found.get(who) else {
+                assert!(trace.last_block[who] >= whole_blocks, "cut at {cut}: {who} is lost");
+                continue;
+            };
+            let (is_whole, steps) = replays(found).expect("no difference");
+            if trace.last_block[who] < whole_blocks {
+                assert!(is_whole && found.record == *record, "cut at {cut}: {who}");
+            } else {
+                assert!(!is_whole && steps > 0, "cut at {cut}: {who}");
+                assert_eq!(found.end, FoundEnd::Open);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_trace_that_was_cut_is_recovered_and_its_sums_add_up() {
+    let trace = written(3, &live(3, 4, 4), 4);
+    for cut in (trace.ends[0]..trace.bytes.len()).step_by(7) {
+        let before = all(&mut open(&trace.bytes[..cut]).expect("a trace"), &Wanted::default());
+        let mut reader = open(&trace.bytes[..cut]).expect("a trace");
+        let mut bytes = trace.bytes[..cut].to_vec();
+        let totals = recover(&mut reader, |end| {
+            bytes.truncate(end as usize);
+            Ok(&mut bytes)
+        });
+        let totals = totals.expect("memory");
+        assert!(totals.adds_up(), "cut at {cut}: {totals:?}");
+        let mut reader = open(&bytes).expect("a trace");
+        assert!(reader.torn().is_none() && reader.damages().is_empty(), "cut at {cut}");
+        assert_eq!(reader.totals(), Some(totals));
+        assert_eq!(all(&mut reader, &Wanted::default()), before, "cut at {cut}");
+    }
+}
+
+#[test]
+fn garbage_gives_an_error_and_never_a_panic() {
+    let trace = written(4, &live(4, 3, 4), 5);
+    for_each_seed(400, |seed| {
+        let mut draw = random(seed, 0);
+        let mut bytes = trace.bytes.clone();
+        for _ in 0..draw.between(1..=6) {
+            let at = draw.below(bytes.len() as u64) as usize;
+            let end = (at + draw.below(200) as usize).min(bytes.len());
+            match draw.below(4) {
+                0 => bytes[at] = draw.bits() as u8,
+                1 => drop(bytes.drain(at..end)),
+                2 => bytes.extend_from_within(at..end),
+                _ => {
+                    let piece = bytes[at..end].to_vec();
+                    bytes.splice(at..at, piece);
+                }
+            }
+        }
+        if let Ok(mut reader) = open(&bytes) {
+            let found = all(&mut reader, &Wanted::default());
+            for (who, found) in found {
+                assert!(trace.sessions[&who].0.starts_with(&found.record), "{who}");
+            }
+            let seen = !reader.damages().is_empty() || reader.torn().is_some();
+            assert!(seen || bytes == trace.bytes, "a change was not seen");
+        }
+    });
+}
+
+#[test]
+fn blocks_taken_out_or_exchanged_are_seen() {
+    let trace = written(5, &live(5, 3, 4), 5);
+    assert!(trace.ends.len() > 4, "{:?}", trace.ends);
+    let block = |index: usize| &trace.bytes[trace.ends[index - 1]..trace.ends[index]];
+    let rest = &trace.bytes[trace.ends[2]..];
+    let start = &trace.bytes[..trace.ends[0]];
+    for bytes in [
+        [start, block(2), rest].concat(),
+        [start, block(2), block(1), rest].concat(),
+        [start, block(1), block(1), block(2), rest].concat(),
+    ] {
+        let reader = open(&bytes).expect("a trace");
+        assert!(!reader.damages().is_empty());
+    }
+}
+
+#[test]
+fn a_newer_format_is_refused_with_a_clear_word() {
+    let mut bytes = written(6, &live(6, 1, 1), 9).bytes;
+    bytes[4] += 1;
+    let error = open(&bytes).expect_err("refused");
+    assert!(matches!(error, TraceError::Newer(2)), "{error}");
+    assert!(error.to_string().contains("or a newer one"), "{error}");
+    assert!(matches!(
+        open(b"GET / HTTP/1.1\r\n\r\n and more text than that"),
+        Err(TraceError::NoTrace)
+    ));
+    assert!(matches!(open(b""), Err(TraceError::NoHeader)));
+}
+
+/// A writer that fails as long as it is told to.
+struct Full {
+    bytes: Vec<u8>,
+    is_full: bool,
+}
+
+impl std::io::Write for Full {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if self.is_full {
+            return Err(std::io::ErrorKind::StorageFull.into());
+        }
+        self.bytes.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn what_could_not_be_written_is_counted_and_the_rest_goes_on() {
+    let lived = live(7, 6, 4);
+    let out = Full { bytes: Vec::new(), is_full: true };
+    let mut writer = TraceWriter::new(out, &header()).expect("memory");
+    assert!(writer.begin().is_err());
+    for (index, (lived, _)) in lived.iter().enumerate() {
+        writer.get_mut().is_full = index % 3 == 0;
+        let half = lived.ends[0];
+        let parts = [0..half, half..lived.record.len()];
+        for (number, part) in parts.into_iter().enumerate() {
+            if index % 4 == 1 && number == 1 {
+                writer.get_mut().is_full = true;
+            }
+            let piece = Piece {
+                who: lived.who,
+                number: number as u32,
+                size: part.len(),
+                end: if number == 1 { PieceEnd::Whole } else { PieceEnd::Open },
+                signature: None,
+            };
+            let counts = WorkerCounts { started: index as u64 + 1, ..WorkerCounts::default() };
+            let bytes = lived.record[part].to_vec();
+            let is_full = writer.get_mut().is_full;
+            let result = writer.write(&Batch { bytes, pieces: vec![piece], counts });
+            assert_eq!(result.is_err(), is_full);
+        }
+    }
+    writer.get_mut().is_full = false;
+    let (totals, closed) = writer.finish(lived.len() as u64, NotRecorded::default());
+    closed.expect("not full");
+    assert!(totals.adds_up(), "{totals:?}");
+    assert_eq!((totals.exact, totals.partial, totals.not_recorded.lost), (12, 4, 8));
+    let bytes = std::mem::take(&mut writer.get_mut().bytes);
+    let mut reader = open(&bytes).expect("a trace");
+    let counted = reader.count().expect("bytes in memory");
+    assert_eq!((counted.exact, counted.partial), (12, 4));
+}
+
+/// A trace of this format's first version, made with UPDATE_GOLDEN=1 once and kept.
+#[test]
+fn the_golden_trace_of_version_1_replays_for_ever() {
+    let path = format!("{}/tests/golden/trace-v1.tly", env!("CARGO_MANIFEST_DIR"));
+    if std::env::var_os("UPDATE_GOLDEN").is_some() && !std::path::Path::new(&path).exists() {
+        std::fs::write(&path, written(8, &live(8, 4, 5), 6).bytes).expect("writable");
+    }
+    let bytes = std::fs::read(&path).expect("the golden trace is in the repository");
+    let mut reader = open(&bytes).expect("a trace");
+    let found = all(&mut reader, &Wanted::default());
+    assert_eq!(found.len(), 20);
+    for found in found.values() {
+        assert!(replays(found).expect("no difference").0, "{}", found.who);
+    }
+    let totals = reader.totals().expect("closed");
+    assert_eq!((totals.exact, totals.started), (20, 20));
+}
+
+#[test]
+fn a_session_of_one_request_takes_at_most_16_bytes() {
+    struct One;
+    impl Bot for One {
+        const NAME: &'static str = "one";
+        type Config = ();
+        type Carry = ();
+        fn new(_: Rc<()>, _: Who, (): ()) -> Self {
+            Self
+        }
+        async fn session(&mut self, ctx: &mut Context) -> Outcome {
+            let _ = ctx.get("/items").name("http://127.0.0.1:8080/items").send().await;
+            Outcome::Done
+        }
+        fn carry(self) {}
+    }
+    let bot = Rc::new(BotType::new::<One>(Rc::new(())));
+    let scratch = tallyho_replay::Scratch::new();
+    let run = facts();
+    let mut sessions: Vec<_> = (0..50).map(|_| Session::new(&bot, &run, &scratch)).collect();
+    let mut writer = TraceWriter::new(Vec::new(), &header()).expect("memory");
+    let mut batch = Batch::default();
+    let mut world = World::new(1);
+    let mut at_us = [1_000_000_u64; 50];
+    for n in 0..50_000 {
+        let session = &mut sessions[n % 50];
+        let who = Who { scenario: 1, bot: n as u64 % 50, session: n as u64 / 50 };
+        let start = tallyho_replay::Start {
+            who,
+            carry: tallyho_replay::Carry::Own,
+            setup: None,
+            at_us: at_us[n % 50],
+            stopping: false,
+        };
+        session.start(start);
+        at_us[n % 50] +=
+            100 + world.draw().exponential(Duration::from_micros(200)).as_micros() as u64;
+        let parts = tallyho_replay::ResponseParts { status: 200, ..Default::default() };
+        let event = tallyho_replay::Event::Response(parts);
+        session.step(tallyho_replay::Input { at_us: at_us[n % 50], stopping: false, event });
+        let before = batch.bytes.len();
+        session.take_record(&mut batch.bytes);
+        let size = batch.bytes.len() - before;
+        batch.pieces.push(Piece { who, number: 0, size, end: PieceEnd::Whole, signature: None });
+        if batch.bytes.len() > 128 * 1024 {
+            writer.write(&batch).expect("memory");
+            batch.clear();
+        }
+    }
+    writer.write(&batch).expect("memory");
+    let (totals, _) = writer.finish(50_000, NotRecorded::default());
+    let per_request = writer.bytes() as f64 / totals.requests as f64;
+    assert_eq!(totals.requests, 50_000);
+    assert!(per_request < 14.0, "{per_request:.2} bytes per request");
+    println!("{per_request:.2} bytes per request");
+}

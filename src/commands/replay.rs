@@ -1,0 +1,179 @@
+//! `tallyho replay RUN`: sessions once more, with no server.
+//!
+//! One session is printed as a timeline; many are verified on all cores. Exit 0 only if every
+//! command agreed, and the whole chain at the end of a session; 3 with the first difference
+//! otherwise. Damage of the file is an error even if the sessions that were asked for lie
+//! elsewhere: nothing about a damaged trace is passed over.
+
+mod timeline;
+mod verify;
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use tallyho_replay::Site;
+use tallyho_replay::trace::{Found, Header, Wanted};
+
+use super::check;
+use super::run::config_of;
+use super::traces::{SessionName, Stage, Trace, Traces, not_found};
+use crate::config::{self, Options};
+use crate::exit::{BadUsage, Exit};
+use crate::output;
+use crate::units;
+use verify::{Tally, verify};
+
+/// What `tallyho replay` takes.
+#[derive(Args, Debug)]
+pub struct ReplayArgs {
+    /// The run: its folder, its id, or a trace file or capsule
+    #[arg(value_name = "RUN")]
+    pub run: PathBuf,
+
+    /// Which sessions.
+    #[command(flatten)]
+    pub which: WhichArgs,
+
+    /// Ask whether this scenario would have done the same, instead of the recorded one
+    #[arg(long, value_name = "FILE")]
+    pub scenario: Option<PathBuf>,
+
+    /// A parameter of that scenario; may be given more than once
+    #[arg(short = 'e', long = "env", value_name = "KEY=VALUE", value_parser = units::parameter)]
+    pub parameters: Vec<(String, String)>,
+}
+
+/// Which sessions are replayed.
+#[derive(Args, Debug)]
+#[group(required = false, multiple = false)]
+pub struct WhichArgs {
+    /// This one, with its timeline; BOT/N, or SCENARIO:BOT/N
+    #[arg(long, value_name = "BOT/N")]
+    pub session: Option<SessionName>,
+
+    /// All that failed
+    #[arg(long)]
+    pub failing: bool,
+
+    /// All
+    #[arg(long)]
+    pub all: bool,
+
+    /// So many, the same ones each time
+    #[arg(long, value_name = "N", value_parser = units::count)]
+    pub sample: Option<u64>,
+}
+
+/// Replays.
+///
+/// # Errors
+///
+/// If the trace cannot be read or is damaged, or a session is not in it.
+pub fn run(args: &ReplayArgs) -> anyhow::Result<Exit> {
+    let mut traces = Traces::open(&args.run)?;
+    // A bot's panic is a part of its session, and is in the report; the hook would print it twice.
+    std::panic::set_hook(Box::new(|_| {}));
+    let headers = traces.0.iter().map(|trace| header(args, trace.reader.header()));
+    let headers = headers.collect::<anyhow::Result<Option<Vec<_>>>>()?;
+    let Some(headers) = headers else { return Ok(Exit::BadUsage) };
+    let exit = match &args.which.session {
+        Some(name) => one(&mut traces, &headers, name, &args.run)?,
+        None => many(&mut traces, &headers, args)?,
+    };
+    if traces.show_damage() && exit == Exit::Ok {
+        bail!("{}: the trace is damaged; what is left of it agrees", args.run.display());
+    }
+    Ok(exit)
+}
+
+/// The header that the sessions are replayed with; none when the scenario's faults were printed.
+fn header(args: &ReplayArgs, recorded: &Header) -> anyhow::Result<Option<Header>> {
+    let mut header = recorded.clone();
+    let Some(path) = &args.scenario else { return Ok(Some(header)) };
+    let options = Options { parameters: args.parameters.clone(), ..check::scenario_options() };
+    let plan = match config::check(path, &options) {
+        Ok(checked) => checked.plan,
+        Err(findings) => {
+            check::show(&findings);
+            return Ok(None);
+        }
+    };
+    for scenario in &mut header.scenarios {
+        let same = plan.loads.iter().find(|load| Site::of(&load.name).key() == scenario.key);
+        let Some(load) = same else {
+            let message = format!("{}: it has no scenario named {}", path.display(), scenario.name);
+            return Err(BadUsage(message).into());
+        };
+        (scenario.bot, scenario.config) = config_of(&plan.bots[load.bot]);
+    }
+    Ok(Some(header))
+}
+
+/// Prints the timeline of one session.
+fn one(
+    traces: &mut Traces,
+    headers: &[Header],
+    name: &SessionName,
+    run: &Path,
+) -> anyhow::Result<Exit> {
+    let mut found = Vec::new();
+    for (Trace { path, reader }, header) in traces.0.iter_mut().zip(headers) {
+        reader
+            .sessions(&name.wanted(), |session| {
+                found.push((session, header));
+                ControlFlow::Continue(())
+            })
+            .with_context(|| path.display().to_string())?;
+    }
+    match found.as_slice() {
+        [] => {
+            traces.show_damage();
+            Err(not_found(name, run))
+        }
+        [(session, header)] => {
+            let (text, exit) = timeline::render(header, &Stage::new(header)?, session)?;
+            output::print(&text);
+            Ok(exit)
+        }
+        several => {
+            let names = several.iter().filter_map(|(found, header)| {
+                Some(format!("{}:{}", header.scenario(found.who.scenario)?.name, found.who))
+            });
+            let names = names.collect::<Vec<_>>().join(", ");
+            Err(BadUsage(format!("{name} names several sessions: {names}")).into())
+        }
+    }
+}
+
+/// Verifies many sessions.
+fn many(traces: &mut Traces, headers: &[Header], args: &ReplayArgs) -> anyhow::Result<Exit> {
+    let wanted = Wanted { failing: args.which.failing, ..Wanted::default() };
+    if !args.which.failing && !args.which.all && args.which.sample.is_none() {
+        let message = "say which sessions: --session BOT/N, --failing, --all or --sample N";
+        return Err(BadUsage(message.to_owned()).into());
+    }
+    let mut tally = Tally::default();
+    for (Trace { path, reader }, header) in traces.0.iter_mut().zip(headers) {
+        let sample = args.which.sample;
+        let verified = verify(header, |each: &mut dyn FnMut(Found)| match sample {
+            None => reader.sessions(&wanted, |found| {
+                each(found);
+                ControlFlow::Continue(())
+            }),
+            Some(count) => {
+                let mut sample = verify::Sample::new(count);
+                reader.sessions(&wanted, |found| {
+                    sample.offer(found);
+                    ControlFlow::Continue(())
+                })?;
+                sample.into_each(each);
+                Ok(())
+            }
+        });
+        tally.add(verified.with_context(|| path.display().to_string())?);
+    }
+    output::print(&tally.render());
+    Ok(if tally.agrees() { Exit::Ok } else { Exit::Differs })
+}

@@ -1,0 +1,146 @@
+//! `tallyho sessions RUN`: the sessions of a trace.
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use serde::Serialize;
+use tallyho_replay::trace::record::{CommandKind, Event, Events};
+use tallyho_replay::trace::{Found, FoundEnd, Header, Wanted};
+
+use super::traces::{Trace, Traces};
+use crate::exit::Exit;
+use crate::output;
+
+/// What `tallyho sessions` takes.
+#[derive(Args, Debug)]
+pub struct SessionsArgs {
+    /// The run: its folder, its id, or a trace file or capsule
+    #[arg(value_name = "RUN")]
+    pub run: PathBuf,
+
+    /// Only those that failed
+    #[arg(long)]
+    pub failing: bool,
+
+    /// Only those that failed like this; the report and this list show signatures
+    #[arg(long, value_name = "SIGNATURE")]
+    pub signature: Option<String>,
+
+    /// Only those of this bot
+    #[arg(long, value_name = "BOT")]
+    pub bot: Option<u64>,
+
+    /// Print one JSON object per line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A session, as it is listed.
+#[derive(Debug, Serialize)]
+struct Row {
+    scenario: String,
+    bot: u64,
+    session: u64,
+    start_us: u64,
+    steps: u64,
+    outcome: &'static str,
+    exactness: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signature: Option<String>,
+}
+
+/// Sessions that are sorted together; longer lists come in parts.
+const SORTED_MAX: usize = 200_000;
+
+/// Lists sessions.
+///
+/// # Errors
+///
+/// If the trace cannot be read or is damaged.
+pub fn run(args: &SessionsArgs) -> anyhow::Result<Exit> {
+    let mut traces = Traces::open(&args.run)?;
+    let wanted = Wanted {
+        bot: args.bot,
+        failing: args.failing,
+        signature: args.signature.clone(),
+        ..Wanted::default()
+    };
+    if !args.json {
+        output::print(&format!("{HEADING}\n"));
+    }
+    for Trace { path, reader } in &mut traces.0 {
+        let header = reader.header().clone();
+        let mut rows = Vec::new();
+        let read = reader.sessions(&wanted, |found| {
+            rows.push(row(&header, &found));
+            if rows.len() == SORTED_MAX {
+                print(&mut rows, args.json);
+            }
+            ControlFlow::Continue(())
+        });
+        read.with_context(|| path.display().to_string())?;
+        print(&mut rows, args.json);
+    }
+    if traces.show_damage() {
+        bail!("{}: the trace is damaged; this is what is left of it", args.run.display());
+    }
+    Ok(Exit::Ok)
+}
+
+const HEADING: &str = "     session       start s  steps  outcome       exactness      scenario";
+
+fn print(rows: &mut Vec<Row>, as_json: bool) {
+    rows.sort_by(|a, b| (a.bot, a.session, &a.scenario).cmp(&(b.bot, b.session, &b.scenario)));
+    let mut text = String::new();
+    for row in rows.drain(..) {
+        if as_json {
+            text.push_str(&serde_json::to_string(&row).expect("plain data becomes JSON"));
+            text.push('\n');
+            continue;
+        }
+        let session = format!("{}/{}", row.bot, row.session);
+        let (seconds, micros) = (row.start_us / 1_000_000, row.start_us % 1_000_000);
+        let start = format!("{seconds}.{micros:06}");
+        text.push_str(&format!(
+            "{session:>12}  {start:>12}  {:>5}  {:<12}  {:<13}  {}\n",
+            row.steps, row.outcome, row.exactness, row.scenario
+        ));
+        if let Some(signature) = row.signature {
+            text.push_str(&format!("              {signature}\n"));
+        }
+    }
+    output::print(&text);
+}
+
+fn row(header: &Header, found: &Found) -> Row {
+    let (mut start_us, mut steps, mut outcome) = (0, 0, "not ended");
+    for event in Events::new(&found.record).map_while(Result::ok) {
+        match event {
+            Event::Start(start) => start_us = start.at_us,
+            Event::Command(command) => {
+                steps += 1;
+                if command.kind == CommandKind::End {
+                    outcome = command.outcome();
+                }
+            }
+            Event::Input { .. } | Event::Value { .. } => {}
+        }
+    }
+    let exactness = match found.end {
+        FoundEnd::Whole => "exact",
+        FoundEnd::Cut | FoundEnd::Open | FoundEnd::Gap => "exact so far",
+    };
+    let scenario = header.scenario(found.who.scenario);
+    Row {
+        scenario: scenario.map_or_else(String::new, |scenario| scenario.name.clone()),
+        bot: found.who.bot,
+        session: found.who.session,
+        start_us,
+        steps,
+        outcome,
+        exactness,
+        signature: found.signature.clone(),
+    }
+}

@@ -1,0 +1,203 @@
+//! `tallyho trace check|recover RUN` and `tallyho capsule RUN`: the trace file itself.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Seek, SeekFrom};
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use clap::{Args, Subcommand};
+use tallyho_replay::trace::{
+    Batch, FoundEnd, NotRecorded, Piece, PieceEnd, Totals, TraceWriter, WorkerCounts, recover,
+};
+
+use super::traces::{SessionName, Trace, Traces, not_found};
+use crate::exit::Exit;
+use crate::output;
+
+/// What `tallyho trace` does.
+#[derive(Debug, Subcommand)]
+pub enum TraceCommand {
+    /// Verify every checksum, and print what became of the sessions
+    Check(TraceArgs),
+    /// Close a trace that a killed run left open
+    Recover(TraceArgs),
+}
+
+/// Which trace.
+#[derive(Args, Debug)]
+pub struct TraceArgs {
+    /// The run: its folder, its id, or a trace file
+    #[arg(value_name = "RUN")]
+    pub run: PathBuf,
+}
+
+/// What `tallyho capsule` takes.
+#[derive(Args, Debug)]
+pub struct CapsuleArgs {
+    /// The run: its folder, its id, or a trace file
+    #[arg(value_name = "RUN")]
+    pub run: PathBuf,
+
+    /// The session; BOT/N, or SCENARIO:BOT/N
+    #[arg(long, value_name = "BOT/N")]
+    pub session: SessionName,
+
+    /// The file to write [default: session-BOT-N.tly]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// Checks or recovers.
+///
+/// # Errors
+///
+/// If a trace cannot be read, is damaged, or was not closed.
+pub fn run(command: &TraceCommand) -> anyhow::Result<Exit> {
+    match command {
+        TraceCommand::Check(args) => check(args),
+        TraceCommand::Recover(args) => recover_all(args),
+    }
+}
+
+fn check(args: &TraceArgs) -> anyhow::Result<Exit> {
+    let mut traces = Traces::open(&args.run)?;
+    let mut is_open = false;
+    for Trace { path, reader } in &mut traces.0 {
+        let counted = reader.count().with_context(|| path.display().to_string())?;
+        let (name, bytes, blocks) = (path.display(), reader.bytes(), reader.blocks());
+        output::print(&format!("{name}: {bytes} bytes, {blocks} blocks\n"));
+        let Some(totals) = reader.totals() else {
+            output::print(&totals_of_open(&counted));
+            is_open = true;
+            continue;
+        };
+        output::print(&render(&totals, bytes));
+        let is_as_counted = (counted.exact, counted.partial, counted.requests)
+            == (totals.exact, totals.partial, totals.requests);
+        if !totals.adds_up() || (!is_as_counted && reader.damages().is_empty()) {
+            bail!(
+                "{name}: its totals are not what is in it: {} exact, {} exact up to a step, {} \
+                   requests",
+                counted.exact,
+                counted.partial,
+                counted.requests
+            );
+        }
+    }
+    if traces.show_damage() {
+        bail!("{}: the trace is damaged", args.run.display());
+    }
+    if is_open {
+        let run = args.run.display();
+        bail!("{run}: the run was killed; `tallyho trace recover {run}` closes the trace");
+    }
+    Ok(Exit::Ok)
+}
+
+fn render(totals: &Totals, bytes: u64) -> String {
+    let Totals { started, exact, partial, not_recorded, requests } = totals;
+    let mut text = format!(
+        "  {exact} exact + {partial} exact up to a step + {} not recorded = {started} started\n",
+        not_recorded.sum()
+    );
+    let NotRecorded { not_wanted, writer_behind, lost } = not_recorded;
+    for (count, why) in [
+        (not_wanted, "did not fail, and only failing ones were wanted or fitted"),
+        (writer_behind, "started while the writer had fallen behind"),
+        (lost, "could not be written"),
+    ] {
+        if *count > 0 {
+            text.push_str(&format!("    {count} {why}\n"));
+        }
+    }
+    text.push_str(&format!("  {}\n", per_request(*requests, bytes)));
+    text
+}
+
+fn totals_of_open(counted: &Totals) -> String {
+    let Totals { started, exact, partial, requests, .. } = counted;
+    format!(
+        "  {exact} exact, {partial} exact up to a step; {started} or more were started\n  {requests} \
+         requests\n"
+    )
+}
+
+fn per_request(requests: u64, bytes: u64) -> String {
+    if requests == 0 {
+        return "no requests".to_owned();
+    }
+    format!("{requests} requests, {:.2} bytes each", bytes as f64 / requests as f64)
+}
+
+fn recover_all(args: &TraceArgs) -> anyhow::Result<Exit> {
+    let mut traces = Traces::open(&args.run)?;
+    if traces.show_damage() {
+        bail!("{}: the trace is damaged, and not merely cut off", args.run.display());
+    }
+    for Trace { path, reader } in &mut traces.0 {
+        let name = path.display().to_string();
+        if reader.totals().is_some() && reader.torn().is_none() {
+            output::print(&format!("{name}: it is closed, nothing to do\n"));
+            continue;
+        }
+        let totals = recover(reader, |end| {
+            let mut file = OpenOptions::new().write(true).open(&*path)?;
+            file.set_len(end)?;
+            file.seek(SeekFrom::Start(end))?;
+            Ok(file)
+        });
+        let totals = totals.with_context(|| name.clone())?;
+        let bytes = std::fs::metadata(&*path).with_context(|| name.clone())?.len();
+        output::print(&format!("{name}: closed\n{}", render(&totals, bytes)));
+    }
+    Ok(Exit::Ok)
+}
+
+/// Cuts one session into a file of its own.
+///
+/// # Errors
+///
+/// If the trace cannot be read, the session is not in it, or the file cannot be written.
+pub fn capsule(args: &CapsuleArgs) -> anyhow::Result<Exit> {
+    let mut traces = Traces::open(&args.run)?;
+    let mut found = Vec::new();
+    for (index, Trace { path, reader }) in traces.0.iter_mut().enumerate() {
+        let read = reader.sessions(&args.session.wanted(), |session| {
+            found.push((index, session));
+            ControlFlow::Continue(())
+        });
+        read.with_context(|| path.display().to_string())?;
+    }
+    let is_damaged = traces.show_damage();
+    let (index, session) = match found.len() {
+        0 => return Err(not_found(&args.session, &args.run)),
+        1 => found.swap_remove(0),
+        _ => bail!("{} names several sessions; put SCENARIO: in front", args.session),
+    };
+    let mut header = traces.0[index].reader.header().clone();
+    header.scenarios.retain(|scenario| scenario.key == session.who.scenario);
+    let name = format!("session-{}-{}.tly", session.who.bot, session.who.session);
+    let path = args.out.clone().unwrap_or_else(|| PathBuf::from(name));
+    let failed = || format!("cannot write {}", path.display());
+    let file = File::create(&path).with_context(failed)?;
+    let mut writer = TraceWriter::new(file, &header).with_context(failed)?;
+    let piece = Piece {
+        who: session.who,
+        number: 0,
+        size: session.record.len(),
+        end: if session.end == FoundEnd::Whole { PieceEnd::Whole } else { PieceEnd::Cut },
+        signature: session.signature,
+    };
+    let counts = WorkerCounts { started: 1, ..WorkerCounts::default() };
+    let batch = Batch { bytes: session.record, pieces: vec![piece], counts };
+    writer.write(&batch).with_context(failed)?;
+    let (_, closed) = writer.finish(1, NotRecorded::default());
+    closed.with_context(failed)?;
+    let bytes = writer.bytes();
+    output::print(&format!("{}: {bytes} bytes; tallyho replay {0} --all\n", path.display()));
+    if is_damaged {
+        bail!("{}: the trace is damaged; the capsule holds what is left", args.run.display());
+    }
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,181 @@
+//! The traces of a run: found, opened, and their bots made again.
+//!
+//! A trace may come by mail: what is in it opens no socket and no file beside the trace.
+
+use std::fmt;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::str::FromStr;
+
+use anyhow::{Context, anyhow, bail};
+use tallyho_replay::flow::{self, Definition, Flow};
+use tallyho_replay::trace::{Header, ScenarioHeader, TraceReader, Wanted};
+use tallyho_replay::{BotType, RunFacts, Site};
+
+use crate::exit::BadUsage;
+
+/// What the name of a trace file ends with.
+const EXTENSION: &str = "tly";
+
+/// One file of a run.
+pub(super) struct Trace {
+    pub(super) path: PathBuf,
+    pub(super) reader: TraceReader<File>,
+}
+
+/// A run's traces, one for each of its tasks.
+pub(super) struct Traces(pub(super) Vec<Trace>);
+
+impl Traces {
+    /// Opens the traces of a run: its folder, its id in `runs`, or a file.
+    ///
+    /// # Errors
+    ///
+    /// If there are none, or one cannot be read.
+    pub(super) fn open(run: &Path) -> anyhow::Result<Self> {
+        let in_runs = Path::new("runs").join(run);
+        let run = if !run.exists() && in_runs.exists() { in_runs.as_path() } else { run };
+        let mut traces = Vec::new();
+        for path in files(run)? {
+            let reader = File::open(&path).map_err(anyhow::Error::from);
+            let reader = reader.and_then(|file| Ok(TraceReader::open(file)?));
+            let reader = reader.with_context(|| path.display().to_string())?;
+            traces.push(Trace { path, reader });
+        }
+        Ok(Self(traces))
+    }
+
+    /// Says on standard error what is wrong with the files; whether anything is damaged.
+    pub(super) fn show_damage(&self) -> bool {
+        for Trace { path, reader } in &self.0 {
+            for damage in reader.damages() {
+                eprintln!("error: {}: {damage}", path.display());
+            }
+            if let Some(torn) = reader.torn() {
+                eprintln!("note: {}: {torn}; `tallyho trace recover` cuts it off", path.display());
+            }
+        }
+        self.0.iter().any(|trace| !trace.reader.damages().is_empty())
+    }
+}
+
+/// The trace files of a folder, or the one file.
+fn files(run: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    if run.is_file() {
+        return Ok(vec![run.to_owned()]);
+    }
+    let failed = || format!("{}: cannot read the run's folder", run.display());
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(run).with_context(failed)? {
+        let path = entry.with_context(failed)?.path();
+        if path.extension().is_some_and(|extension| extension == EXTENSION) {
+            files.push(path);
+        }
+    }
+    files.sort();
+    if files.is_empty() {
+        bail!("{}: there is no trace; was it run with --record off?", run.display());
+    }
+    Ok(files)
+}
+
+/// Which session: `BOT/N`, or `SCENARIO:BOT/N` where several scenarios have such a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionName {
+    /// The scenario's name, if it is needed.
+    pub scenario: Option<String>,
+    /// The bot's number.
+    pub bot: u64,
+    /// The number of its session.
+    pub session: u64,
+}
+
+impl FromStr for SessionName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let help = || format!("`{text}` is no session; write for example 17/0");
+        let (scenario, numbers) = match text.rsplit_once(':') {
+            Some((scenario, numbers)) => (Some(scenario.to_owned()), numbers),
+            None => (None, text),
+        };
+        let (bot, session) = numbers.split_once('/').ok_or_else(help)?;
+        let number = |text: &str| text.parse::<u64>().map_err(|_| help());
+        Ok(Self { scenario, bot: number(bot)?, session: number(session)? })
+    }
+}
+
+impl fmt::Display for SessionName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.scenario {
+            Some(scenario) => write!(f, "{scenario}:{}/{}", self.bot, self.session),
+            None => write!(f, "{}/{}", self.bot, self.session),
+        }
+    }
+}
+
+impl SessionName {
+    /// What is to be looked for.
+    pub(super) fn wanted(&self) -> Wanted {
+        Wanted {
+            scenario: self.scenario.as_deref().map(|name| Site::of(name).key()),
+            bot: Some(self.bot),
+            session: Some(self.session),
+            ..Wanted::default()
+        }
+    }
+}
+
+/// What sessions of a trace are replayed with.
+pub(super) struct Stage {
+    pub(super) facts: Rc<RunFacts>,
+    bots: Vec<(u64, Rc<BotType>)>,
+}
+
+impl Stage {
+    /// The run and its bots, as the header says.
+    ///
+    /// # Errors
+    ///
+    /// A bot that this build does not have, or a configuration that it cannot read.
+    pub(super) fn new(header: &Header) -> anyhow::Result<Self> {
+        let facts = header.facts().map_err(|error| anyhow!("the trace's header: {error}"))?;
+        let mut bots = Vec::with_capacity(header.scenarios.len());
+        for scenario in &header.scenarios {
+            let bot = bot(scenario);
+            let bot = bot.with_context(|| format!("the trace's scenario {}", scenario.name))?;
+            bots.push((scenario.key, Rc::new(bot)));
+        }
+        Ok(Self { facts: Rc::new(facts), bots })
+    }
+
+    /// The bots of a scenario.
+    pub(super) fn bot(&self, key: u64) -> Option<&Rc<BotType>> {
+        self.bots.iter().find(|(known, _)| *known == key).map(|(_, bot)| bot)
+    }
+}
+
+/// A kind of bot, as a trace's header describes it.
+fn bot(scenario: &ScenarioHeader) -> anyhow::Result<BotType> {
+    if scenario.bot == <Flow as tallyho_replay::Bot>::NAME {
+        let definition: Definition = serde_json::from_value(scenario.config.clone())?;
+        let program = flow::compile(&definition)
+            .map_err(|error| anyhow!("its bot does not compile: {error}"))?;
+        return Ok(BotType::new::<Flow>(Rc::new(program)));
+    }
+    let made = tallyho_bots::registry().bot(&scenario.bot, &scenario.config.to_string());
+    match made {
+        Some(made) => Ok(made?),
+        None => bail!("this build has no bot named {}", scenario.bot),
+    }
+}
+
+/// The error for a session that is not there.
+pub(super) fn not_found(name: &SessionName, run: &Path) -> anyhow::Error {
+    let run = run.display();
+    BadUsage(format!(
+        "{run}: session {name} is not in the trace; `tallyho sessions {run}` lists them"
+    ))
+    .into()
+}

@@ -1,0 +1,245 @@
+//! The thread that writes the trace: batches in, a file out.
+//!
+//! One per process, not pinned. It is fed through a bounded channel: when it falls behind, workers
+//! notice that the channel is full and start sessions unrecorded; they never wait. When the disk is
+//! full the batch is lost and counted, the file is cut back to its last whole block, and the next
+//! batch is tried again.
+
+use std::fs::File;
+use std::io::{Seek, SeekFrom};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tallyho_replay::trace::{Batch, Header, NotRecorded, Totals, TraceWriter};
+
+/// What of a run is recorded, and where.
+pub struct TracePlan {
+    /// What the trace says about the run.
+    pub header: Header,
+    /// The file.
+    pub path: PathBuf,
+    /// Which sessions.
+    pub record: Record,
+    /// Beyond this, only failing sessions and a sample are recorded.
+    pub bytes_max: u64,
+}
+
+/// Which sessions are recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Record {
+    /// All of them.
+    All,
+    /// Those that fail.
+    Failing,
+}
+
+/// What became of the trace.
+#[derive(Clone, Debug, Default)]
+pub struct TraceResult {
+    /// What became of the sessions.
+    pub totals: Totals,
+    /// The size of the file.
+    pub bytes: u64,
+    /// Whether the limit of its size was reached.
+    pub limit_reached: bool,
+    /// Sessions that were written although they might not fail: they had grown too long to be
+    /// held in memory.
+    pub written_anyway: u64,
+    /// The first thing that went wrong with the file.
+    pub error: Option<String>,
+}
+
+/// Batches that wait for the writer, for each worker: with 128 KiB each, the writer may stand still
+/// for about half a second at the highest rate that a worker reaches.
+const BATCHES_WAITING_MAX: usize = 64;
+
+/// Beyond this share of the limit nothing at all is written: failing sessions alone filled it.
+const LIMIT_HARD: f64 = 1.25;
+
+/// How long the end of a run waits for a writer that makes no progress.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What the writer tells the workers, and they it.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    /// The limit was reached.
+    pub(super) is_full: AtomicBool,
+    /// Nothing more will be written.
+    pub(super) is_closed: AtomicBool,
+    pub(super) started: AtomicU64,
+    pub(super) not_wanted: AtomicU64,
+    pub(super) writer_behind: AtomicU64,
+    pub(super) written_anyway: AtomicU64,
+    /// What the writer has done so far.
+    progress: Mutex<TraceResult>,
+}
+
+/// A worker's way to the writer.
+pub(super) struct Outlet {
+    pub(super) batches: SyncSender<Batch>,
+    /// Batches that have been written, to be filled again.
+    pub(super) spares: Receiver<Batch>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) record: Record,
+}
+
+/// The writer, seen from the coordinator.
+pub(super) struct Scribe {
+    done: Receiver<()>,
+    shared: Arc<Shared>,
+}
+
+impl Scribe {
+    /// Opens the file and starts the thread.
+    pub(super) fn start(plan: &TracePlan, workers: usize) -> Result<(Self, Vec<Outlet>), String> {
+        let failed = |error| format!("cannot write the trace {}: {error}", plan.path.display());
+        let file = File::create(&plan.path).map_err(failed)?;
+        let writer = TraceWriter::new(file, &plan.header).map_err(failed)?;
+        let shared = Arc::new(Shared::default());
+        let (batches, inbox) = sync_channel(BATCHES_WAITING_MAX * workers);
+        let (mut outlets, mut spares) = (Vec::new(), Vec::new());
+        for _ in 0..workers {
+            let (spare, receiver) = channel();
+            spares.push(spare);
+            let (batches, shared) = (batches.clone(), Arc::clone(&shared));
+            outlets.push(Outlet { batches, spares: receiver, shared, record: plan.record });
+        }
+        let (finished, done) = channel();
+        let thread = Writing {
+            writer,
+            inbox,
+            spares,
+            shared: Arc::clone(&shared),
+            bytes_max: plan.bytes_max,
+        };
+        std::thread::Builder::new()
+            .name("trace".to_owned())
+            .spawn(move || {
+                thread.run();
+                let _coordinator_gone = finished.send(());
+            })
+            .map_err(failed)?;
+        Ok((Self { done, shared }, outlets))
+    }
+
+    /// Waits for the end of the file, as long as there is progress. All outlets must be gone.
+    pub(super) fn finish(self) -> TraceResult {
+        let mut last = self.result().bytes;
+        let mut since = Instant::now();
+        while let Err(RecvTimeoutError::Timeout) = self.done.recv_timeout(PATIENCE / 20) {
+            let bytes = self.result().bytes;
+            if bytes != last {
+                (last, since) = (bytes, Instant::now());
+            }
+            if since.elapsed() > PATIENCE {
+                return self.abandoned();
+            }
+        }
+        let mut result = self.result();
+        result.written_anyway = self.shared.written_anyway.load(Ordering::Relaxed);
+        result
+    }
+
+    /// What is known when the writer hangs: whatever it had not reported counts as lost.
+    fn abandoned(self) -> TraceResult {
+        let mut result = self.result();
+        let totals = &mut result.totals;
+        totals.started = self.shared.started.load(Ordering::Relaxed);
+        totals.not_recorded = self.shared.not_recorded();
+        let explained = totals.exact + totals.partial + totals.not_recorded.sum();
+        totals.not_recorded.lost += totals.started.saturating_sub(explained);
+        result.error.get_or_insert_with(|| "writing it took too long and was given up".to_owned());
+        result
+    }
+
+    fn result(&self) -> TraceResult {
+        self.shared.progress.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Shared {
+    fn not_recorded(&self) -> NotRecorded {
+        NotRecorded {
+            not_wanted: self.not_wanted.load(Ordering::Relaxed),
+            writer_behind: self.writer_behind.load(Ordering::Relaxed),
+            lost: 0,
+        }
+    }
+}
+
+/// The thread's own.
+struct Writing {
+    writer: TraceWriter<File>,
+    inbox: Receiver<Batch>,
+    spares: Vec<Sender<Batch>>,
+    shared: Arc<Shared>,
+    bytes_max: u64,
+}
+
+impl Writing {
+    fn run(mut self) {
+        let begun = self.writer.begin();
+        self.note(begun);
+        while let Ok(mut batch) = self.inbox.recv() {
+            if self.shared.is_closed.load(Ordering::Relaxed) {
+                self.writer.lose(&batch.pieces);
+            } else {
+                let written = self.writer.write(&batch);
+                self.note(written);
+                self.look_at_limit();
+            }
+            let worker = batch.counts.worker as usize;
+            batch.clear();
+            if let Some(spares) = self.spares.get(worker) {
+                let _worker_has_ended = spares.send(batch);
+            }
+        }
+        let started = self.shared.started.load(Ordering::Relaxed);
+        let (totals, closed) = self.writer.finish(started, self.shared.not_recorded());
+        self.note(closed);
+        let synced = self.writer.get_mut().sync_all();
+        // Pipes and devices cannot be synced, and need not be.
+        let synced = synced.or_else(|error| match error.raw_os_error() {
+            Some(code) if code == rustix::io::Errno::INVAL.raw_os_error() => Ok(()),
+            _ => Err(error),
+        });
+        self.note(synced);
+        self.progress(|result| result.totals = totals);
+    }
+
+    /// Remembers the first error, and cuts off what was half written.
+    fn note(&mut self, written: std::io::Result<()>) {
+        let bytes = self.writer.bytes();
+        let (exact, partial) = self.writer.written();
+        if let Err(error) = written {
+            let file = self.writer.get_mut();
+            let cut = file.set_len(bytes).and_then(|()| file.seek(SeekFrom::Start(bytes)));
+            let _cannot_be_cut = cut;
+            self.progress(|result| {
+                let _first = result.error.get_or_insert_with(|| error.to_string());
+            });
+        }
+        self.progress(|result| {
+            result.bytes = bytes;
+            result.totals.exact = exact;
+            result.totals.partial = partial;
+        });
+    }
+
+    fn look_at_limit(&mut self) {
+        let bytes = self.writer.bytes();
+        if bytes >= self.bytes_max && !self.shared.is_full.swap(true, Ordering::Relaxed) {
+            self.progress(|result| result.limit_reached = true);
+        }
+        if bytes as f64 >= self.bytes_max as f64 * LIMIT_HARD {
+            self.shared.is_closed.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn progress(&self, change: impl FnOnce(&mut TraceResult)) {
+        change(&mut self.shared.progress.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
