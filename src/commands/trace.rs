@@ -118,8 +118,8 @@ fn render(totals: &Totals, bytes: u64) -> String {
 fn totals_of_open(counted: &Totals) -> String {
     let Totals { started, exact, partial, requests, .. } = counted;
     format!(
-        "  {exact} exact, {partial} exact up to a step; {started} or more were started\n  {requests} \
-         requests\n"
+        "  {exact} exact, {partial} exact up to a step; {started} or more were started\n  \
+         {requests} requests\n"
     )
 }
 

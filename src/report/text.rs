@@ -1,10 +1,10 @@
 //! The report as text, for the end of a run.
 //!
 //! In this order: thresholds, whether the load was what was planned, response and service time
-//! side by side, failures, failing sessions with how to replay them, the generator's health, k6's totals, each
-//! request, warnings, and how to find and repeat the run. Reads well at 80 columns; without a
-//! width the k6 part has k6's long lines. Colour is a parameter: whoever calls knows the terminal
-//! and `NO_COLOR`.
+//! side by side, failures, failing sessions with how to replay them, the generator's health, k6's
+//! totals, each request, warnings, and how to find and repeat the run. Reads well at 80 columns;
+//! without a width the k6 part has k6's long lines. Colour is a parameter: whoever calls knows the
+//! terminal and `NO_COLOR`.
 
 pub mod compare;
 mod k6;

@@ -1,4 +1,5 @@
-//! What holds for any bytes as a trace or a capsule: shared by the fuzz targets and the corpus test.
+//! What holds for any bytes as a trace or a capsule: shared by the fuzz targets and the corpus
+//! test.
 #![allow(dead_code, unreachable_pub, reason = "each user takes its own part")]
 
 use std::collections::BTreeMap;

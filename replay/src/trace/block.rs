@@ -152,20 +152,23 @@ impl Packer {
         Ok(Self { compressor: zstd::bulk::Compressor::new(1)? })
     }
 
-    /// Appends the payload of these columns to `out`.
-    pub(crate) fn pack(&mut self, columns: &[Vec<u8>], out: &mut Vec<u8>) -> std::io::Result<()> {
+    /// Appends the payload of these columns to `out`. Those of the numbers in `random` are left
+    /// as they are: nothing can compress them, and trying takes time.
+    pub(crate) fn pack(
+        &mut self,
+        columns: &[Vec<u8>],
+        random: &[usize],
+        out: &mut Vec<u8>,
+    ) -> std::io::Result<()> {
         debug_assert!(columns.len() <= COLUMNS_MAX);
         let mut packed = Vec::with_capacity(columns.len());
-        for column in columns {
-            packed.push(match column.len() {
-                0..PACKED_BYTES_MIN => Vec::new(),
-                _ => self.compressor.compress(column)?,
-            });
+        for (index, column) in columns.iter().enumerate() {
+            let is_tried = column.len() >= PACKED_BYTES_MIN && !random.contains(&index);
+            packed.push(if is_tried { self.compressor.compress(column)? } else { Vec::new() });
         }
         out.push(u8::try_from(columns.len()).expect("a few columns"));
-        let is_packed = |column: &Vec<u8>, packed: &Vec<u8>| {
-            column.len() >= PACKED_BYTES_MIN && packed.len() < column.len()
-        };
+        let is_packed =
+            |column: &Vec<u8>, packed: &Vec<u8>| !packed.is_empty() && packed.len() < column.len();
         for (column, packed) in columns.iter().zip(&packed) {
             push_varint(out, column.len() as u64);
             let stored = if is_packed(column, packed) { packed.len() as u64 } else { 0 };
@@ -270,7 +273,7 @@ mod tests {
         let columns: Vec<Vec<u8>> =
             sizes.iter().map(|size| (0..7).cycle().take(*size).collect()).collect();
         let mut payload = Vec::new();
-        Packer::new().unwrap().pack(&columns, &mut payload).unwrap();
+        Packer::new().unwrap().pack(&columns, &[4], &mut payload).unwrap();
         assert_eq!(unpack(&payload, columns.len()), Ok(columns.clone()));
         assert_eq!(unpack(&payload, columns.len() + 1), Err(Malformed));
         for cut in 0..payload.len() {

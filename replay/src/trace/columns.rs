@@ -52,6 +52,9 @@ pub(crate) enum Column {
     Rows,
 }
 
+/// Those that hold checks.
+pub(crate) const RANDOM_COLUMNS: [usize; 2] = [Column::Parts as usize, Column::Wholes as usize];
+
 pub(crate) const COLUMNS: usize = Column::Rows as usize + 1;
 
 const FIRST: u8 = 1;

@@ -10,7 +10,7 @@ use std::io::{self, Write};
 
 use super::batch::{Batch, Piece, WorkerCounts};
 use super::block::{BlockKind, FORMAT_VERSION, Head, Packer};
-use super::columns::Splitter;
+use super::columns::{RANDOM_COLUMNS, Splitter};
 use super::header::Header;
 use super::index::{BlockSummary, encode_index};
 use super::ledger::{Ledger, NotRecorded, Totals};
@@ -43,7 +43,7 @@ impl<W: Write> TraceWriter<W> {
         let json = serde_json::to_vec(header).map_err(io::Error::other)?;
         let mut packer = Packer::new()?;
         let mut payload = Vec::new();
-        packer.pack(&[json], &mut payload)?;
+        packer.pack(&[json], &[], &mut payload)?;
         Ok(Self { header: Some(payload), ..Self::resumed(out, packer, Resumed::default()) })
     }
 
@@ -108,7 +108,7 @@ impl<W: Write> TraceWriter<W> {
         let contents = self.splitter.split(batch);
         let mut payload = std::mem::take(&mut self.payload);
         payload.clear();
-        self.packer.pack(self.splitter.columns(), &mut payload)?;
+        self.packer.pack(self.splitter.columns(), &RANDOM_COLUMNS, &mut payload)?;
         let offset = self.bytes;
         let written = self.block(BlockKind::Records, &payload);
         self.payload = payload;
@@ -157,7 +157,7 @@ impl<W: Write> TraceWriter<W> {
         let written = self.begin().and_then(|()| {
             let columns = encode_index(&totals, &self.blocks);
             let mut payload = Vec::new();
-            self.packer.pack(&columns, &mut payload)?;
+            self.packer.pack(&columns, &[], &mut payload)?;
             self.block(BlockKind::Index, &payload)?;
             self.out.flush()
         });

@@ -158,8 +158,8 @@ fn explanation(out: &mut String, comparison: &Comparison, options: &Options) {
     let text = format!(
         "Noise is how far two values may lie apart by chance, from how the seconds of each run \
          vary. Marked is what differs by more, and by at least {}%. What varies between runs only, \
-         such as another load on the machine, is not in it: run both again before you conclude. The \
-         greatest value is one request, and not judged.",
+         such as another load on the machine, is not in it: run both again before you conclude. \
+         The greatest value is one request, and not judged.",
         number(comparison.at_least * 100.0, 2)
     );
     for line in wrapped(&text, options.width() - 4) {
