@@ -280,15 +280,14 @@ impl OutputArgs {
     /// Colour for what goes to `stream`.
     #[must_use]
     pub fn colour_on(&self, stream: &impl IsTerminal) -> Colour {
-        let unwanted = self.no_color || std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
-        if unwanted || !stream.is_terminal() { Colour::Plain } else { Colour::Ansi }
+        colour_on(stream, self.no_color)
     }
 }
 
-/// Colour of what goes to standard output.
-pub(crate) fn colour(no_color: bool) -> Colour {
+/// Colour for what goes to `stream`, unless the flag `--no-color` or the environment is against it.
+pub(crate) fn colour_on(stream: &impl IsTerminal, no_color: bool) -> Colour {
     let unwanted = no_color || std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
-    if unwanted || !std::io::stdout().is_terminal() { Colour::Plain } else { Colour::Ansi }
+    if unwanted || !stream.is_terminal() { Colour::Plain } else { Colour::Ansi }
 }
 
 /// Addresses in one range: more would be a typing error rather than a wish.

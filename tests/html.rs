@@ -117,6 +117,28 @@ fn every_chart_is_drawn_in_light_and_dark() {
 }
 
 #[test]
+fn seconds_in_which_the_generator_was_the_limit_are_shaded_in_every_chart_over_time() {
+    let mut events = fixture::events(7, 900);
+    for event in &mut events[5] {
+        if let fixture::Event::Exchange { exchange, .. } = event {
+            exchange.due_us -= 50_000;
+        }
+    }
+    let late = Report::new(facts(0), fixture::measure(&events, 1, 250, || 0).remove(0), &[]);
+    let page = html::render(&late);
+    assert!(page.contains(r#""limited":[[5,6]]"#));
+    let shaded = |name: &str, page: &str| opened(name, page, "").map(|(tag, ..)| tag);
+    // All but the percentile plot, which has no time axis.
+    let Some(tag) = shaded("html-late", &page) else { return };
+    assert!(tag.contains(r#"data-charts-shaded="9""#), "{tag}");
+    let Some(tag) = shaded("html-in-time", &html::render(&report())) else { return };
+    assert!(tag.contains(r#"data-charts-shaded="0""#), "{tag}");
+    let bare = page.replace("drawClear: [shade(data.time.limited),", "drawClear: [");
+    let Some(tag) = shaded("html-bare", &bare) else { return };
+    assert!(tag.contains(r#"data-charts-shaded="0""#), "{tag}");
+}
+
+#[test]
 fn names_that_look_like_markup_are_shown_as_text() {
     let dom = draws("html-hostile", &hostile_report(), "", CHARTS);
     assert!(!dom.contains("<img"));

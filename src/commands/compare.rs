@@ -61,7 +61,7 @@ pub fn run(args: &CompareArgs) -> anyhow::Result<Exit> {
     match args.format {
         Format::Json => output::print(&format!("{}\n", comparison.to_json())),
         Format::Text => {
-            let colour = cli::colour(args.no_color);
+            let colour = cli::colour_on(&std::io::stdout(), args.no_color);
             let options = text::Options { colour, ..text::Options::default() };
             output::print(&text::compare::render(&comparison, &options));
         }

@@ -91,5 +91,9 @@ fn render(report: &Report, format: Format, colour: Colour) -> String {
 }
 
 fn colour(args: &ReportArgs) -> Colour {
-    if args.output.is_some() { Colour::Plain } else { cli::colour(args.no_color) }
+    if args.output.is_some() {
+        Colour::Plain
+    } else {
+        cli::colour_on(&std::io::stdout(), args.no_color)
+    }
 }

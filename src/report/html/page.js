@@ -1,6 +1,7 @@
 "use strict";
 // Puts the page together. `document.documentElement` tells tests and tools how it went:
-// data-charts (described), data-charts-drawn (with a canvas that is not blank), data-errors.
+// data-charts (described), data-charts-drawn (with the ink of a series), data-charts-shaded (over
+// time, where the generator was the limit), data-errors.
 
 (function page() {
   const root = document.documentElement;
@@ -103,7 +104,8 @@
       el("div", { class: "head" }, el("h3", {}, title), options.choices),
       plot, limited, extra, el("figcaption", { class: "says" }, says));
     document.getElementById("charts").append(figure);
-    charts.push({ id, plot, make, figure, title, uplot: null, width: 0 });
+    const over_time = Boolean(options.over_time);
+    charts.push({ id, plot, make, figure, title, over_time, uplot: null, width: 0 });
   }
 
   function draw(one) {
@@ -136,6 +138,17 @@
     return false;
   }
 
+  // In a shaded window every pixel of a column is covered; elsewhere the grid leaves gaps.
+  function isShaded(one) {
+    const [from, to] = data.time.limited[0] || [0, 0];
+    if (!one.uplot || !one.over_time || to === from) return false;
+    const { bbox, ctx } = one.uplot;
+    const x = Math.round(one.uplot.valToPos(from + (to - from) * 0.37, "x", true));
+    const column = ctx.getImageData(x, bbox.top + 2, 1, bbox.height - 4).data;
+    for (let i = 3; i < column.length; i += 4) if (column[i] === 0) return false;
+    return true;
+  }
+
   function near(ink, pixels, at) {
     return [0, 1, 2].every((c) => Math.abs(ink[c] - pixels[at + c]) < 24);
   }
@@ -161,6 +174,7 @@
     setTimeout(() => {
       root.dataset.charts = String(charts.length);
       root.dataset.chartsDrawn = String(charts.filter(isDrawn).length);
+      root.dataset.chartsShaded = String(charts.filter(isShaded).length);
       root.dataset.canvases = String(charts.filter((one) => one.uplot).length);
     }, 0);
   }
