@@ -48,6 +48,7 @@ fn run(late: std::ops::Range<u64>, lag_us: u64, change: impl Fn(&mut Exchange)) 
 fn judged(measured: Measured, change: impl Fn(&mut Facts)) -> Report {
     let mut facts = facts(0);
     facts.task.notices.clear();
+    facts.trace = None;
     change(&mut facts);
     Report::new(facts, measured, &[])
 }

@@ -153,7 +153,7 @@ const CHOOSY: &str = r#"{
   "session": { "actions": 6 },
   "actions": [
     { "name": "left", "weight": 3,
-      "steps": [{ "get": "/left/${bot}/${draw.l.between(1, 1000)}" }] },
+      "steps": [{ "get": "/left/${bot}/${draw.l.between(1, 99)}" }] },
     { "name": "right", "weight": 2, "steps": [{ "get": "/right/${bot}/${draw.r.between(1, 9)}" }] },
     { "name": "wait", "weight": 1, "steps": [{ "think": "0s..20ms" }, { "get": "/waited/${bot}" }] }
   ]

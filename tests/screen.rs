@@ -142,7 +142,7 @@ fn the_screen_shows_how_the_run_goes_and_its_end_stays_above_results_on_stdout()
         let parts = [
             target.as_str(),
             "seed 7",
-            " of 05:00  04:5",
+            " of 05:00",
             "200/s for 300s, up to 5 at once",
             " of 5 bots busy",
             "requests  ",

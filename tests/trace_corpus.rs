@@ -53,7 +53,7 @@ fn change(input: &[u8], seed: u64) -> Vec<u8> {
         let at = below(changed.len());
         let end = (at + 1 + below(8)).min(changed.len());
         match below(4) {
-            0 if at < end => changed[at] ^= 1 << below(8),
+            0 if at < end => changed[at] = u8::try_from(below(256)).expect("a byte"),
             1 if at < end => drop(changed.drain(at..end)),
             2 if at < end => changed.extend_from_within(at..end),
             _ => changed.truncate(at.max(1)),

@@ -313,10 +313,10 @@ impl fmt::Display for Spacing {
 
 impl fmt::Display for Supply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let then = match self.on_no_free_bot {
+        let more = match self.on_no_free_bot {
             OnNoFreeBot::Wait => "wait",
             OnNoFreeBot::Drop => "are dropped",
         };
-        write!(f, "{} to {} bots; arrivals beyond {then}", self.prepared.min(self.max), self.max)
+        write!(f, "up to {} at once, more {more}", self.max)
     }
 }

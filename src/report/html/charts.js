@@ -369,7 +369,7 @@ function heatColour(number, most) {
 }
 
 function heatChart(context, width) {
-  const cells = heatCells(context), { time: times, heat } = { time: context.data.time, heat: context.heat };
+  const cells = heatCells(context), times = context.data.time, heat = context.heat;
   if (cells.high < 0) return null;
   const steps = context.data.heat_steps, step = times.seconds_per_row;
   const edge = (bucket) => 10 ** (bucket / steps);
@@ -415,6 +415,7 @@ function heatChart(context, width) {
     legend: { show: false },
     hooks: { draw: [draw], setCursor: [readout] },
   });
+  options.inks = [heatColour(cells.most, cells.most)];
   options.cursor.y = true;
   options.cursor.points = { show: false };
   return [options, [times.second, times.second.map(() => edge(cells.low))]];

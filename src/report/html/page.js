@@ -118,21 +118,40 @@
       return;
     }
     if (paper) made[0].height = Math.round(made[0].height * PAPER_HEIGHT);
+    one.inks = inks(made[0], made[1]);
     one.uplot = new uPlot(made[0], made[1], one.plot);
     one.uplot.root.querySelector("canvas").setAttribute("role", "img");
     one.uplot.root.querySelector("canvas").setAttribute("aria-label", one.title);
   }
 
-  // A canvas with one colour only has not been drawn on.
+  // Axes alone do not count: the colour of a series with values must be among the pixels.
   function isDrawn(one) {
     if (!one.uplot) return one.plot.childElementCount > 0;
+    const wanted = one.inks.map(rgb);
     const canvas = one.uplot.root.querySelector("canvas");
     const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
-    const seen = new Set();
-    for (let i = 0; i < pixels.length && seen.size < 3; i += 4 * 7) {
-      if (pixels[i + 3] > 0) seen.add((pixels[i] << 16) | (pixels[i + 1] << 8) | pixels[i + 2]);
+    for (let i = 0; i < pixels.length; i += 4) {
+      if (pixels[i + 3] > 127 && wanted.some((ink) => near(ink, pixels, i))) return true;
     }
-    return seen.size >= 3;
+    return false;
+  }
+
+  function near(ink, pixels, at) {
+    return [0, 1, 2].every((c) => Math.abs(ink[c] - pixels[at + c]) < 24);
+  }
+
+  function rgb(css) {
+    const ctx = el("canvas", { width: 1, height: 1 }).getContext("2d");
+    ctx.fillStyle = css;
+    ctx.fillRect(0, 0, 1, 1);
+    return ctx.getImageData(0, 0, 1, 1).data;
+  }
+
+  // What a chart is drawn with: its own word, or the strokes of the series that have values.
+  function inks(options, columns) {
+    if (options.inks) return options.inks;
+    const known = (index) => columns[index].some((value) => value != null);
+    return options.series.slice(1).filter((_, index) => known(index + 1)).map((series) => series.stroke);
   }
 
   function drawAll() {

@@ -34,11 +34,23 @@ pub fn render(comparison: &Comparison, options: &Options) -> String {
         title(&mut out, "REQUESTS", options);
         for request in &comparison.requests {
             out.push_str(&format!("    {}\n", options.colour.paint(Paint::Value, &request.name)));
-            figures(&mut out, &request.figures, options);
+            match only_in(&request.figures) {
+                Some(side) => out.push_str(&format!("      only in {side}\n\n")),
+                None => figures(&mut out, &request.figures, options),
+            }
         }
     }
     explanation(&mut out, comparison, options);
     out
+}
+
+/// The run that a request name is in, when it is not in both.
+fn only_in(figures: &[Figure]) -> Option<&'static str> {
+    match (figures.iter().any(|f| f.a.is_some()), figures.iter().any(|f| f.b.is_some())) {
+        (true, false) => Some("A"),
+        (false, true) => Some("B"),
+        _ => None,
+    }
 }
 
 fn side(out: &mut String, letter: &str, side: &Side, options: &Options) {
@@ -147,8 +159,7 @@ fn explanation(out: &mut String, comparison: &Comparison, options: &Options) {
         "Noise is how far two values may lie apart by chance, from how the seconds of each run \
          vary. Marked is what differs by more, and by at least {}%. What varies between runs only, \
          such as another load on the machine, is not in it: run both again before you conclude. \
-         The \
-         greatest value is one request, and not judged.",
+         The greatest value is one request, and not judged.",
         number(comparison.at_least * 100.0, 2)
     );
     for line in wrapped(&text, options.width() - 4) {
