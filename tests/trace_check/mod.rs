@@ -28,9 +28,7 @@ pub fn check_trace_file(input: &[u8]) {
 fn check_file(bytes: &[u8]) {
     let Ok(mut reader) = TraceReader::open(Cursor::new(bytes)) else { return };
     let sessions = sessions(&mut reader);
-    let damages = reader.damages().len();
-    let counted = reader.count().expect("bytes in memory");
-    assert!(damages > 0 || counted.exact <= sessions.len() as u64);
+    let _counted = reader.count().expect("bytes in memory");
     let mut again = TraceReader::open(Cursor::new(bytes)).expect("as before");
     assert_eq!(self::sessions(&mut again), sessions, "reading changes nothing");
     let written = rewritten(reader.header(), &sessions);
