@@ -57,7 +57,8 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     }
     let folder = Folder::create(args.output.out.as_deref())?;
     let ground = Ground::prepare(args, &job)?;
-    let folder = folder.named(&ground.identity.id)?;
+    let task = args.run_id.as_ref().map(|_| args.task_index);
+    let folder = folder.named(&ground.identity.id, task)?;
     let setup = job.setup.as_ref().map(|part| part::set_up(&ground, part)).transpose()?;
     let trace = trace(args, &job, &ground, &folder);
     let mut plan = ground.plan(scenarios(&mut job));

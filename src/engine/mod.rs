@@ -8,6 +8,7 @@
 mod account;
 mod arrivals;
 mod buffers;
+mod cgroup;
 mod clock;
 mod connection;
 mod control;
@@ -33,7 +34,6 @@ mod worker;
 pub use control::{Control, Phase};
 pub use coordinator::{Observer, RunResult, run};
 pub use driver::{DriverChoice, DriverReport};
-pub use health::Health;
 pub use machine::{Cores, FileLimit};
 pub use plan::{BotMaker, RunPlan, ScenarioPlan};
 pub(crate) use resolver::Lookup;

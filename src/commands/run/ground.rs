@@ -44,7 +44,7 @@ impl Ground {
     /// What this machine or the target cannot do.
     pub(super) fn prepare(args: &RunArgs, job: &Job) -> anyhow::Result<Self> {
         let machine = Machine::prepare(args, job)?;
-        let identity = Identity::new(job.seed);
+        let identity = Identity::new(job.seed, args.run_id.as_deref());
         let control = Arc::new(Control::default());
         let resolver =
             background::start(Arc::clone(&control)).context("cannot listen to signals")?;
