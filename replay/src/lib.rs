@@ -95,7 +95,9 @@ pub use draw::{Draw, SAMPLER_VERSION, SessionKey, Site, permuted, site};
 pub use failure::Failure;
 pub use name::Name;
 pub use observe::{Level, Note, ReadError, Response, ResponseParts};
-pub use request::{BodyUse, Expected, Method, Prepared, Request, RequestError};
+pub use request::{
+    BodyUse, Expected, Method, Prepared, REDIRECTS_MAX_DEFAULT, Request, RequestError, is_redirect,
+};
 pub use run::{NamedSecrets, RunFacts};
 pub use secret::{Place, Secret, SecretKey, Vault, is_secret_name};
 pub use session::{

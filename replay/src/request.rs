@@ -1,7 +1,8 @@
 //! Requests as the bot writes them and the engine reads them.
 //!
-//! A request lives in the worker's scratch and is rebuilt for every `Send`, so after warm-up it
-//! costs no allocation; a [`Prepared`] one is built once and sending it is a clone of an `Rc`.
+//! A request is lent by the worker for as long as its exchange is under way, since a redirect is
+//! answered with most of it, and is rebuilt for every `Send`: after warm-up it costs no allocation.
+//! A [`Prepared`] one is built once and sending it is a clone of an `Rc`.
 //! What the bot decided about it is its *canonical* form: method, origin, target, header lines,
 //! `Host` and body, with secrets as placeholders. That is what the chain of checks covers.
 //! What the wire adds (`Content-Length`, `Connection`, real secrets) is not in it.
@@ -11,6 +12,7 @@
 mod expected;
 mod method;
 mod prepared;
+mod redirect;
 
 use std::ops::Range;
 use std::rc::Rc;
@@ -25,6 +27,7 @@ use crate::secret::{Place, contains_placeholder};
 pub use expected::{Expected, TooManyRanges};
 pub use method::{Method, UnknownMethod};
 pub use prepared::{Prepared, PreparedBuilder};
+pub use redirect::{REDIRECTS_MAX_DEFAULT, is_redirect};
 
 /// What becomes of a response's body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,6 +62,8 @@ pub enum RequestError {
     ReservedHeader,
     /// The body could not be written as JSON.
     BadBody,
+    /// The response before it led to something that is no URL, or none of http or https.
+    BadRedirect,
 }
 
 impl RequestError {
@@ -76,6 +81,7 @@ impl RequestError {
             Self::BadHeaderValue => "a header value holds a line break or control character",
             Self::ReservedHeader => "a header that only the generator may write",
             Self::BadBody => "the body cannot be written as json",
+            Self::BadRedirect => "the response leads to something that is no http or https url",
         }
     }
 }
@@ -89,7 +95,7 @@ impl std::fmt::Display for RequestError {
 impl std::error::Error for RequestError {}
 
 /// The request of the latest `Command::Send`.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Request {
     /// What it is called in metrics and records.
     pub name: Name,
@@ -101,6 +107,10 @@ pub struct Request {
     pub body_use: BodyUse,
     /// Which statuses are no failure.
     pub expected: Expected,
+    /// How many redirects are followed; none for the default.
+    pub(crate) redirects_max: Option<u32>,
+    /// How many redirects led to it.
+    pub(crate) redirects: u32,
     own: Parts,
     prepared: Option<Rc<Sealed>>,
     error: Option<RequestError>,
@@ -207,6 +217,8 @@ impl Request {
         self.timeout = None;
         self.body_use = BodyUse::Keep;
         self.expected = Expected::default();
+        self.redirects_max = None;
+        self.redirects = 0;
         self.prepared = None;
         self.own.clear();
         self.error = self.own.set_url(base, url).err();
@@ -219,6 +231,8 @@ impl Request {
         self.timeout = sealed.timeout;
         self.body_use = sealed.body_use;
         self.expected = sealed.expected;
+        self.redirects_max = sealed.redirects_max;
+        self.redirects = 0;
         self.error = None;
         self.prepared = Some(Rc::clone(sealed));
     }
@@ -246,6 +260,12 @@ impl Request {
         &self.parts().url
     }
 
+    /// The memory that its buffers hold.
+    pub(crate) fn capacity(&self) -> usize {
+        let own = &self.own;
+        own.url.capacity() + own.host.capacity() + own.headers.capacity() + own.body.capacity()
+    }
+
     fn parts(&self) -> &Parts {
         self.prepared.as_ref().map_or(&self.own, |sealed| &sealed.parts)
     }
@@ -261,6 +281,7 @@ struct Sealed {
     timeout: Option<Duration>,
     body_use: BodyUse,
     expected: Expected,
+    redirects_max: Option<u32>,
     parts: Parts,
     hash: u64,
 }
@@ -274,6 +295,8 @@ struct Parts {
     target: Range<usize>,
     host: String,
     headers: Vec<u8>,
+    /// Whether `Referer` was written for a redirect, not by the bot.
+    refers_by_itself: bool,
     body: Vec<u8>,
 }
 
@@ -282,6 +305,7 @@ impl Parts {
         self.url.clear();
         self.host.clear();
         self.headers.clear();
+        self.refers_by_itself = false;
         self.body.clear();
         self.origin = 0..0;
         self.target = 0..0;

@@ -26,6 +26,7 @@ pub(super) struct Shared<'a> {
     pub(super) data: &'a [DataSource],
     pub(super) metrics: &'a [Metric],
     pub(super) delay_scale_ppm: u32,
+    pub(super) max_redirects: Option<u32>,
     /// Names of set-up's results.
     pub(super) setup: &'a [String],
 }

@@ -70,6 +70,7 @@ pub(super) static SCENARIO_FILE: Shape = Shape {
         key("teardownTimeout", Kind::LoadDuration, "How long teardown may take; 60 s without it."),
         key("connections", Kind::WordOr(&["perBot"], &CONNECTIONS), "Who owns connections."),
         key("userAgent", Kind::Text, "The User-Agent header."),
+        key("maxRedirects", Kind::Integer(0), "Redirects that a request follows; 10 without it."),
         key("insecureSkipTLSVerify", Kind::Bool, "Accept any certificate."),
         key("delayScale", Kind::Ratio, "Multiplies think times; choices stay the same."),
         // The bots.
@@ -291,6 +292,7 @@ static REQUEST: Shape = Shape {
         key("form", TEMPLATES, "The body as a form."),
         key("timeout", Kind::Duration, "For the whole response."),
         key("expect", Kind::Statuses, "Statuses that are not failures."),
+        key("maxRedirects", Kind::Integer(0), "Redirects that it follows; with 0 none."),
         key("capture", Kind::Map(&Kind::TextOr(&CAPTURE)), "Values to read into variables."),
         key("check", EXPRESSIONS, "What must hold, by name."),
         key("retry", Kind::Object(&RETRY), "When and how it is tried again."),

@@ -54,6 +54,9 @@ impl BotReader<'_> {
             self.texts.found.push(nothing.help("add an `auth` block to the bot"));
         }
         let expect = self.expected(node);
+        let redirects_max = node.get("maxRedirects").or(self.shared.root.get("maxRedirects"));
+        let redirects_max = redirects_max.and_then(Node::scalar);
+        let redirects_max = redirects_max.and_then(|number| number.trim().parse().ok());
         let retry = node.get("retry").or_else(|| self.default("retry")).cloned();
         let retry = retry.map(|retry| self.retry(&retry));
         let on_failure = self.on_failure(node);
@@ -66,6 +69,7 @@ impl BotReader<'_> {
             body,
             timeout_us,
             expect,
+            redirects_max: self.shared.max_redirects.or(redirects_max),
             captures,
             checks,
             retry,

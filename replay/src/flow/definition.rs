@@ -384,6 +384,9 @@ pub struct Request {
     pub timeout_us: Option<u64>,
     /// Statuses that are not failures, as inclusive ranges; empty for the default.
     pub expect: Vec<(u16, u16)>,
+    /// How many redirects are followed; none for the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redirects_max: Option<u32>,
     /// What is read into variables.
     pub captures: Vec<Capture>,
     /// What must hold.

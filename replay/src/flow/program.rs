@@ -213,6 +213,7 @@ pub(super) struct RequestPlan {
     pub(super) body: Option<Template>,
     pub(super) timeout: Option<Duration>,
     pub(super) expected: Expected,
+    pub(super) redirects_max: Option<u32>,
     pub(super) body_read: BodyRead,
     pub(super) captures: Vec<CapturePlan>,
     pub(super) checks: Vec<(Name, Expr)>,

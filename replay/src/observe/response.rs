@@ -48,6 +48,19 @@ impl ResponseParts {
     }
 }
 
+/// Where a redirect leads to, read as any header is.
+pub(crate) fn read_location(state: &State) -> Option<String> {
+    let read = state.read(Asked::Header, || match &*state.scratch.response.borrow() {
+        Some(parts) => Ok(parts.header("Location").map(lossy)),
+        None => Err(ReadError::NoBody),
+    });
+    read.ok().flatten()
+}
+
+fn lossy(value: &[u8]) -> String {
+    String::from_utf8_lossy(value).into_owned()
+}
+
 /// A response. What is read from it is recorded; what is not read is gone with the next command.
 ///
 /// Reading it after the bot's next command panics: the buffer is in other hands by then.
@@ -102,7 +115,7 @@ impl Response {
         }
         let read = self.read(Asked::Header, |parts| {
             let value = parts.header(name);
-            Ok(value.map(|value| String::from_utf8_lossy(value).into_owned()))
+            Ok(value.map(lossy))
         });
         read.ok().flatten()
     }

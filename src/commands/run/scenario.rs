@@ -32,6 +32,7 @@ pub(super) fn job(path: &Path, args: &RunArgs, bots: &Registry) -> Result<Job, F
         },
         seed: args.seed,
         delay_scale_ppm: args.scenario.delay_scale,
+        max_redirects: args.request.max_redirects,
         ..check::scenario_options(bots)
     };
     let mut checked = config::check(path, &options)?;

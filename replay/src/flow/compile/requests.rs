@@ -48,6 +48,7 @@ impl Compiler<'_> {
             body,
             timeout: timeout.map(Duration::from_micros),
             expected: expected(&request.expect)?,
+            redirects_max: request.redirects_max,
             body_read: body_read(request),
             captures,
             checks,

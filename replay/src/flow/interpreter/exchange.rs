@@ -152,6 +152,9 @@ impl Flow {
         if plan.body_read == BodyRead::No {
             request = request.discard_body();
         }
+        if let Some(redirects_max) = plan.redirects_max {
+            request = request.redirects(redirects_max);
+        }
         request = request.expect(plan.expected);
         self.program.buffers.replace(buffers);
         Ok(request.send().await)
@@ -267,6 +270,9 @@ fn prepared(
     }
     if let Some(timeout) = plan.timeout {
         request = request.timeout(timeout);
+    }
+    if let Some(redirects_max) = plan.redirects_max {
+        request = request.redirects(redirects_max);
     }
     let prepared = request.build().ok()?;
     built.replace(Some(prepared.clone()));
