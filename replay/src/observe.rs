@@ -13,5 +13,5 @@ mod response;
 pub use note::{Level, Note};
 pub(crate) use read::Found;
 pub use read::{READ_BYTES_MAX, ReadError};
-pub(crate) use response::read_location;
 pub use response::{Response, ResponseParts};
+pub(crate) use response::{keep_cookies, read_location};

@@ -14,6 +14,7 @@ mod method;
 mod prepared;
 mod redirect;
 
+use std::io::Write;
 use std::ops::Range;
 use std::rc::Rc;
 use std::time::Duration;
@@ -22,6 +23,7 @@ use memchr::memmem;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::Name;
+use crate::cookies::{Address, Jar};
 use crate::secret::{Place, contains_placeholder};
 
 pub use expected::{Expected, TooManyRanges};
@@ -243,6 +245,39 @@ impl Request {
         }
     }
 
+    /// Adds what the jar has for its place. A bot that writes `Cookie` itself gets just that.
+    pub(crate) fn add_cookies(&mut self, jar: &Jar, now_us: u64) {
+        let to = Address::new(self.origin(), self.target());
+        if jar.sent_to(to, now_us).next().is_none() || self.has_header("cookie") {
+            return;
+        }
+        self.unseal();
+        let parts = &mut self.own;
+        let to = Address::new(&parts.url[parts.origin.clone()], &parts.url[parts.target.clone()]);
+        parts.headers.extend_from_slice(b"Cookie: ");
+        for (index, (name, value)) in jar.sent_to(to, now_us).enumerate() {
+            let separator = if index > 0 { "; " } else { "" };
+            let written = match value {
+                Some(secret) => write!(parts.headers, "{separator}{name}={secret}"),
+                None => write!(parts.headers, "{separator}{name}="),
+            };
+            written.expect("a Vec takes it");
+        }
+        parts.headers.extend_from_slice(b"\r\n");
+        parts.has_jar_cookies = true;
+    }
+
+    fn has_header(&self, name: &str) -> bool {
+        redirect::header_names(self.header_lines()).any(|known| known.eq_ignore_ascii_case(name))
+    }
+
+    /// Makes a prepared request one of its own, which can be changed.
+    fn unseal(&mut self) {
+        if let Some(sealed) = self.prepared.take() {
+            self.own.copy_from(&sealed.parts);
+        }
+    }
+
     pub(crate) fn body_buffer(&mut self) -> &mut Vec<u8> {
         self.own.body.clear();
         &mut self.own.body
@@ -287,7 +322,7 @@ struct Sealed {
 }
 
 /// The bytes of a request, in buffers that are kept.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 struct Parts {
     /// The absolute URL: origin and target without a gap.
     url: String,
@@ -297,6 +332,8 @@ struct Parts {
     headers: Vec<u8>,
     /// Whether `Referer` was written for a redirect, not by the bot.
     refers_by_itself: bool,
+    /// Whether `Cookie` was written from the bot's jar, not by the bot.
+    has_jar_cookies: bool,
     body: Vec<u8>,
 }
 
@@ -306,9 +343,20 @@ impl Parts {
         self.host.clear();
         self.headers.clear();
         self.refers_by_itself = false;
+        self.has_jar_cookies = false;
         self.body.clear();
         self.origin = 0..0;
         self.target = 0..0;
+    }
+
+    /// A copy that keeps the buffers.
+    fn copy_from(&mut self, other: &Self) {
+        self.clear();
+        self.url.push_str(&other.url);
+        (self.origin, self.target) = (other.origin.clone(), other.target.clone());
+        self.host.push_str(&other.host);
+        self.headers.extend_from_slice(&other.headers);
+        self.body.extend_from_slice(&other.body);
     }
 
     fn text(&self, range: &Range<usize>) -> &str {

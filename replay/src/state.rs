@@ -16,6 +16,7 @@ use std::rc::Rc;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::Name;
+use crate::cookies::{CookieUse, Jar};
 use crate::draw::{Draw, SAMPLER_VERSION, SessionKey, Site};
 use crate::observe::{Note, ResponseParts};
 use crate::replayer::Recorded;
@@ -117,6 +118,9 @@ pub(crate) struct Own {
     pub(crate) action: Option<(Name, Name)>,
     /// What was sent: a response is judged when the request is long overwritten.
     pub(crate) sent: (Name, Expected),
+    /// None as long as no server has set a cookie.
+    pub(crate) jar: Option<Box<Jar>>,
+    pub(crate) cookie_use: CookieUse,
     pub(crate) carry: Vec<u8>,
     pub(crate) setup: Option<Rc<[u8]>>,
     /// How many forced actions are done.
@@ -280,6 +284,8 @@ impl Own {
         self.action = None;
         self.sent = (Name::default(), Expected::default());
         self.forced_done = 0;
+        self.jar = None;
+        self.cookie_use = CookieUse::Kept;
     }
 }
 

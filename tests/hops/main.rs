@@ -5,6 +5,7 @@ mod servers;
 #[path = "../tallyho/mod.rs"]
 mod tallyho;
 
+mod cookies;
 mod redirects;
 
 use std::path::Path;

@@ -14,7 +14,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::context::{Context, Wait};
-use crate::observe::{Level, Note, Response, read_location};
+use crate::observe::{Level, Note, Response, keep_cookies, read_location};
 use crate::request::{
     BodyUse, Expected, Method, Prepared, REDIRECTS_MAX_DEFAULT, Request, RequestError, is_redirect,
 };
@@ -130,7 +130,7 @@ impl Future for Exchange<'_> {
             return Poll::Pending;
         }
         let result = match self.state.arrived.take() {
-            Some(Arrived::Response(status)) => match self.next_hop(status) {
+            Some(Arrived::Response(status)) => match self.responded(status) {
                 Some(stage) => {
                     self.stage = stage;
                     return Poll::Pending;
@@ -160,17 +160,26 @@ impl Exchange<'_> {
     }
 
     /// Puts the request out, if it can be sent.
-    fn send(&self, request: RefMut<'_, Request>) -> Wait {
+    fn send(&self, mut request: RefMut<'_, Request>) -> Wait {
         if let Some(error) = request.error() {
             let name = request.name.clone();
             drop(request);
             return self.refuse(name, error);
         }
         let mut own = self.state.own.borrow_mut();
+        if let Some(jar) = &own.jar {
+            request.add_cookies(jar, self.state.now_us.get());
+        }
         own.sent.0.clone_from(&request.name);
         own.sent.1 = request.expected;
         self.state.command.set(Some(Command::Send));
         Wait::Out
+    }
+
+    /// Does with a response what a client does by itself; nothing if it is for the bot.
+    fn responded(&self, status: u16) -> Option<Wait> {
+        keep_cookies(self.state);
+        self.next_hop(status)
     }
 
     /// Follows a redirect; nothing if the response is for the bot.

@@ -36,8 +36,9 @@ impl Request {
     /// Becomes the request that a redirect asks for. A place that is none is its error.
     pub(crate) fn redirect(&mut self, status: u16, location: &str) {
         self.redirects += 1;
-        if let Some(sealed) = self.prepared.take() {
-            self.own.clone_from(&sealed.parts);
+        self.unseal();
+        if std::mem::take(&mut self.own.has_jar_cookies) {
+            self.own.retain_headers(|name, _| !name.eq_ignore_ascii_case("cookie"));
         }
         if let Err(error) = self.go_to(status, location) {
             self.fail(error);
@@ -127,7 +128,7 @@ fn starts_with_content(name: &str) -> bool {
 }
 
 /// The names in header lines.
-fn header_names(lines: &[u8]) -> impl Iterator<Item = &str> {
+pub(super) fn header_names(lines: &[u8]) -> impl Iterator<Item = &str> {
     let names = lines.split(|byte| *byte == b'\n').map(|line| line.split(|byte| *byte == b':'));
     names.filter_map(|mut parts| str::from_utf8(parts.next()?).ok())
 }

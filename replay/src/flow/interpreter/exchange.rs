@@ -201,6 +201,10 @@ impl Flow {
                 let secret = response.secret_header(name);
                 secret.map_or(Value::Null, |secret| Value::Text(secret.to_string().into()))
             }
+            (Source::Cookie(name), _) => {
+                let secret = ctx.cookie(name);
+                secret.map_or(Value::Null, |secret| Value::Text(secret.to_string().into()))
+            }
             (Source::Pattern(pattern, group), secrecy) => {
                 let pattern = &self.program.patterns[*pattern as usize];
                 let find = |body: &[u8]| -> Result<String, ReadError> {
