@@ -3,6 +3,9 @@
 //! The translation from instants on the wire to the terms of the metrics: what counts as sent,
 //! waited and failed is decided here and nowhere else.
 
+use std::borrow::Cow;
+
+use tallyho_replay::observe::decode_body;
 use tallyho_replay::{Expected, Failure, Name, Note, Outcome, Session, Who};
 
 use super::clock::Micros;
@@ -61,7 +64,7 @@ impl Worker {
         let series = recorder.series(scenario.index, name);
         if let Some(slot) = recorder.exchange(series, &exchange) {
             let text = match result {
-                Ok((response, bytes)) => excerpt(&bytes[response.body.clone()]),
+                Ok(received) => excerpt(received),
                 Err(failure) => failure.as_str().to_owned(),
             };
             recorder.example(slot, who.to_string(), text);
@@ -100,7 +103,14 @@ const CONNECTIONS_OPENED: &str = "connections_opened";
 const STALE_CONNECTIONS: &str = "stale_connections";
 
 /// The beginning of a body, as text for people.
-fn excerpt(body: &[u8]) -> String {
+fn excerpt((response, bytes): &Received) -> String {
+    let head = &bytes[response.head.clone()];
+    let body = &bytes[response.body.clone()];
+    let body = match decode_body(head, body) {
+        Ok(body) => body,
+        // Cut off, or not what it says: what came is all there is to show.
+        Err(_) => Cow::Borrowed(body),
+    };
     let text = String::from_utf8_lossy(&body[..body.len().min(EXCERPT_BYTES)]);
     if text.is_empty() { "no body".to_owned() } else { text.trim().to_owned() }
 }
