@@ -16,6 +16,8 @@ pub(super) struct Job {
     pub(super) target: Option<String>,
     /// The seed, if one was given.
     pub(super) seed: Option<u64>,
+    /// The number of the run that is run again, if one is.
+    pub(super) run_number: Option<u64>,
     pub(super) loads: Vec<Load>,
     /// How far apart the bot numbers of two tasks are.
     pub(super) bots_per_task: u64,

@@ -78,6 +78,7 @@ fn from_plan(path: &Path, plan: &Plan, thresholds: Vec<Threshold>, bots: &Regist
         title: path.display().to_string(),
         target: plan.target.clone(),
         seed: plan.seed,
+        run_number: None,
         loads: loads.collect(),
         bots_per_task: plan.bots_per_task(),
         secret_key: identity::secret_key(),
