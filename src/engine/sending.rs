@@ -7,8 +7,8 @@ use std::rc::Rc;
 
 use tallyho_replay::{BodyUse, Expected, Failure, Method, Name, Place, Request, Session, Vault};
 
-use super::connection::Origin;
 use super::exchange::Outgoing;
+use super::origin::Origin;
 use super::worker::Worker;
 use crate::http::{self, RequestParts, ResponseReader, encode_request};
 
