@@ -201,6 +201,10 @@ pub struct RequestArgs {
     #[arg(long, value_name = "FILE")]
     pub data_file: Option<PathBuf>,
 
+    /// How many redirects a request follows [default: as the scenario says, else 10]
+    #[arg(long, value_name = "N")]
+    pub max_redirects: Option<u32>,
+
     /// How long a request may take in all, connecting included
     #[arg(long, value_name = "TIME", value_parser = units::duration, default_value = "60s")]
     pub timeout: Duration,

@@ -8,6 +8,7 @@ use tallyho_replay::{Expected, Failure, Name, Note, Outcome, Session, Who};
 use super::clock::Micros;
 use super::exchange::{Received, Timing};
 use super::player::Step;
+use super::sending::Redirects;
 use super::worker::{Scenario, Worker};
 use crate::metrics::{Ended, Exchange};
 
@@ -16,6 +17,7 @@ pub(super) struct Attempt<'a> {
     pub(super) scenario: &'a Scenario,
     pub(super) name: &'a Name,
     pub(super) expected: Expected,
+    pub(super) redirects: Redirects,
     pub(super) step: &'a Step,
     pub(super) timing: &'a Timing,
     pub(super) result: &'a Result<Received, Failure>,
@@ -24,8 +26,11 @@ pub(super) struct Attempt<'a> {
 impl Worker {
     /// Counts an exchange, and describes the first of its kind to fail.
     pub(super) fn record(&self, attempt: &Attempt<'_>, who: Who) {
-        let Attempt { scenario, name, expected, step, timing, result } = *attempt;
+        let Attempt { scenario, name, expected, redirects, step, timing, result } = *attempt;
         let status = result.as_ref().map_or(0, |(response, _)| response.status);
+        let is_expected = result.as_ref().is_ok_and(|(response, bytes)| {
+            expected.contains(status) || redirects.follow(status, &bytes[response.head.clone()])
+        });
         let exchange = Exchange {
             due_us: step.due,
             sent_us: timing.sent,
@@ -38,7 +43,7 @@ impl Worker {
             waiting_us: timing.waiting,
             receiving_us: timing.receiving,
             status,
-            expected: result.is_ok() && expected.contains(status),
+            expected: is_expected,
             failure: result.as_ref().err().copied(),
             bytes_sent: timing.bytes_sent,
             bytes_received: timing.bytes_received,

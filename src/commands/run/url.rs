@@ -85,6 +85,7 @@ fn request(url: &str, args: &RequestArgs) -> Result<SingleRequestSettings, BadUs
         url: url.to_owned(),
         headers: Headers::Pairs(headers),
         body,
+        max_redirects: args.max_redirects,
         ..SingleRequestSettings::default()
     })
 }
