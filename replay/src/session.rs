@@ -85,6 +85,7 @@ impl Session {
             start.who.session,
         ));
         state.step.set(0);
+        state.give_request_back();
         state.recording.set(self.recording == Recording::On);
         {
             let mut own = state.own.borrow_mut();
@@ -142,10 +143,10 @@ impl Session {
     /// bot's secrets into it.
     ///
     /// # Panics
-    /// If another session of the worker was stepped since: its request lies there now.
+    /// If another session of the worker was stepped since: what a request is sent with lies there.
     pub fn with_request<R>(&self, read: impl FnOnce(&Request, &Vault) -> R) -> R {
         assert!(self.is_latest(), "another session was stepped since this one's request");
-        read(&self.state.scratch.request.borrow(), &self.state.own.borrow().vault)
+        read(&self.state.request(), &self.state.own.borrow().vault)
     }
 
     /// Takes back the buffer of the response that the latest step was given.
@@ -227,7 +228,7 @@ impl Session {
 
     /// As [`Session::with_request`], for a caller that has the session's own state borrowed.
     pub(crate) fn with_request_only<R>(&self, read: impl FnOnce(&Request) -> R) -> R {
-        read(&self.state.scratch.request.borrow())
+        read(&self.state.request())
     }
 
     pub(crate) fn chain(&self) -> u64 {
@@ -253,20 +254,18 @@ impl Session {
 
     /// Whether the input alone makes the session count as failing.
     fn judge(&self, arrived: Arrived) {
-        let own = self.state.own.borrow();
-        let (request, expected) = &own.sent;
-        let kind = match arrived {
-            Arrived::Response(status) if !expected.contains(status) => {
-                FaultKind::Status { request: request.clone(), status }
-            }
+        match arrived {
+            // A redirect that is followed is as it should be; whether it is depends on where it
+            // leads to, which the exchange reads.
+            Arrived::Response(status) if self.state.request().follows(status) => {}
+            Arrived::Response(status) => self.state.judge_status(status),
             // The run's own end cut it short: nobody failed.
             Arrived::Failed(failure) if failure != Failure::Interrupted => {
-                FaultKind::Transport { request: request.clone(), failure }
+                let request = self.state.own.borrow().sent.0.clone();
+                self.state.fault(FaultKind::Transport { request, failure });
             }
-            _ => return,
-        };
-        drop(own);
-        self.state.fault(kind);
+            _ => {}
+        }
     }
 
     fn poll(&mut self) -> Command {

@@ -21,6 +21,7 @@ mod recorded;
 mod scenario;
 mod screen;
 mod target;
+mod tls;
 mod url;
 mod verified;
 

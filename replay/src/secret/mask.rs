@@ -24,7 +24,9 @@ impl Vault {
     pub fn mask(&self, bytes: &mut Vec<u8>) {
         for (secret, value) in self.all() {
             // No form is shorter than the value, but base64 without the digits at its ends.
-            if value.len() < MASKED_BYTES_MIN || bytes.len() < value.len() {
+            let is_cookie = self.cookies.iter().any(|(known, _)| *known == secret);
+            let is_too_common = is_cookie && !looks_like_a_key(value);
+            if value.len() < MASKED_BYTES_MIN || is_too_common || bytes.len() < value.len() {
                 continue;
             }
             let placeholder = secret.to_string();
@@ -33,6 +35,12 @@ impl Vault {
             }
         }
     }
+}
+
+/// Whether a cookie's value is searched for in what is read: a session id is, but not a language, a
+/// theme or a number, which bodies hold for other reasons.
+fn looks_like_a_key(value: &str) -> bool {
+    value.len() >= 2 * MASKED_BYTES_MIN && !value.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// A value as it may be written somewhere.

@@ -68,9 +68,7 @@ impl Session {
             return;
         }
         let (kind, argument, number) = match command {
-            Command::Send => {
-                (CommandKind::Send, 0, state.scratch.request.borrow().canonical_hash())
-            }
+            Command::Send => (CommandKind::Send, 0, state.request().canonical_hash()),
             Command::Sleep(duration) => {
                 let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
                 (CommandKind::Sleep, 0, micros)
@@ -85,7 +83,7 @@ impl Session {
         };
         state.transcribe(&[reason.unwrap_or_default().as_bytes()]);
         if kind == CommandKind::Send {
-            state.transcribe(&[state.scratch.request.borrow().name.as_str().as_bytes()]);
+            state.transcribe(&[state.request().name.as_str().as_bytes()]);
         }
         let chain = state.close_transcript();
         let mut own = state.own.borrow_mut();

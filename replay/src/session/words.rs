@@ -31,7 +31,7 @@ impl fmt::Display for Who {
 /// What a bot wants done next.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
-    /// Send the request in the scratch: [`Session::with_request`].
+    /// Send the request: [`Session::with_request`](crate::Session::with_request).
     Send,
     /// Wake it after this long, or earlier if the run stops.
     Sleep(Duration),
