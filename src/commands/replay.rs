@@ -183,7 +183,7 @@ fn many(
     let mut tally = Tally::default();
     for (Trace { path, reader }, header) in traces.0.iter_mut().zip(headers) {
         let sample = args.which.sample;
-        let (budget, threads) = (&Budget::UNLIMITED, verify::all_cores());
+        let (budget, threads) = (&Budget::unlimited(), verify::all_cores());
         let means = Means { header, bots, budget, threads };
         let verified = verify::verify(&means, |each: &mut dyn FnMut(Found)| match sample {
             None => reader.sessions(&wanted, |found| {

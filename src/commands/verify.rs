@@ -111,7 +111,9 @@ pub(super) struct Budget {
 }
 
 impl Budget {
-    pub(super) const UNLIMITED: Self = Self::new(Duration::MAX);
+    pub(super) const fn unlimited() -> Self {
+        Self::new(Duration::MAX)
+    }
 
     pub(super) const fn new(limit: Duration) -> Self {
         Self { spent_ns: AtomicU64::new(0), limit }

@@ -1,9 +1,9 @@
 //! The exchange with which a session began to fail, made fit to be kept.
 //!
-//! Everything that may be a secret is taken out here, and cut to size afterwards, so that no half of
-//! a secret stays at the end. What the vault holds is replaced in every common form; what only has a
-//! name that looks like a secret's is hidden. A body in a content coding cannot be searched, and is
-//! not kept.
+//! Everything that may be a secret is taken out here, and cut to size afterwards, so that no half
+//! of a secret stays at the end. What the vault holds is replaced in every common form; what only
+//! has a name that looks like a secret's is hidden. A body in a content coding cannot be searched,
+//! and is not kept.
 
 use tallyho_replay::secret::{hide_header_values, hide_json_values, hide_pair_values};
 use tallyho_replay::trace::{KEPT_BYTES_MAX, KeptExchange};
@@ -56,6 +56,7 @@ pub(super) fn keep_exchange(
 /// kept itself.
 const SECRET_BYTES: usize = 64 * 1024;
 
+#[derive(Clone, Copy)]
 enum HeadOf {
     Request,
     Response,

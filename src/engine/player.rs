@@ -106,7 +106,7 @@ impl Player<'_> {
         let request = std::mem::take(&mut self.request);
         let parts = session.reclaim_response();
         if session.is_failing() && !request.is_empty() {
-            let answer = parts.as_ref().map_or(Err(failure), Ok);
+            let answer = parts.as_ref().ok_or(failure);
             self.worker.tracer.failed(self.slot, session, (&request, answer));
         }
         if request.capacity() > 0 {

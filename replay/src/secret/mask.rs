@@ -2,8 +2,8 @@
 //!
 //! Values in the vault are looked for as they are and as they are commonly written: in JSON,
 //! percent-encoded, in base64 at any offset, in hexadecimal. What is not in the vault is known by
-//! its name only: header lines, members of JSON and pairs of a query whose names look like secrets'.
-//! Knows nothing of exchanges: it is given bytes.
+//! its name only: header lines, members of JSON and pairs of a query whose names look like
+//! secrets'. Knows nothing of exchanges: it is given bytes.
 
 use memchr::memmem;
 

@@ -106,7 +106,8 @@ impl Source<'_> {
         let scenario = scenario.context("the session's scenario is not in the trace's header")?;
         let version = stage.bot(scenario.key).map(|bot| bot.version()).unwrap_or_default();
         let mut text = format!(
-            "session {} of {} (bot {} version {version})\nrun {}, seed {}, recorded by tallyho {}\n",
+            "session {} of {} (bot {} version {version})\nrun {}, seed {}, recorded by tallyho \
+             {}\n",
             found.who, scenario.name, scenario.bot, header.run, header.seed, header.build,
         );
         if scenario.bot_version != version {

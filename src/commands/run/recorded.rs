@@ -17,8 +17,8 @@ pub(super) struct Recording<'a> {
 }
 
 impl Recording<'_> {
-    /// What is recorded of these scenarios, and where; nothing with `--record off`. `part` is set-up
-    /// or teardown, which have a file of their own.
+    /// What is recorded of these scenarios, and where; nothing with `--record off`. `part` is
+    /// set-up or teardown, which have a file of their own.
     pub(super) fn plan(
         &self,
         part: Option<&str>,
