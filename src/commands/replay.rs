@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::Args;
-use tallyho_replay::Site;
 use tallyho_replay::trace::{Found, Header, Wanted};
+use tallyho_replay::{Registry, Site};
 
 use super::check;
 use super::run::config_of;
@@ -71,16 +71,16 @@ pub struct WhichArgs {
 /// # Errors
 ///
 /// If the trace cannot be read or is damaged, or a session is not in it.
-pub fn run(args: &ReplayArgs) -> anyhow::Result<Exit> {
+pub fn run(args: &ReplayArgs, bots: &Registry) -> anyhow::Result<Exit> {
     let mut traces = Traces::open(&args.run)?;
     // A bot's panic is a part of its session, and is in the report; the hook would print it twice.
     std::panic::set_hook(Box::new(|_| {}));
-    let headers = traces.0.iter().map(|trace| header(args, trace.reader.header()));
+    let headers = traces.0.iter().map(|trace| header(args, trace.reader.header(), bots));
     let headers = headers.collect::<anyhow::Result<Option<Vec<_>>>>()?;
     let Some(headers) = headers else { return Ok(Exit::BadUsage) };
     let exit = match &args.which.session {
-        Some(name) => one(&mut traces, &headers, name, &args.run)?,
-        None => many(&mut traces, &headers, args)?,
+        Some(name) => one(&mut traces, (&headers, bots), name, &args.run)?,
+        None => many(&mut traces, (&headers, bots), args)?,
     };
     if traces.show_damage() && exit == Exit::Ok {
         bail!("{}: the trace is damaged; what is left of it agrees", args.run.display());
@@ -89,10 +89,10 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<Exit> {
 }
 
 /// The header that the sessions are replayed with; none when the scenario's faults were printed.
-fn header(args: &ReplayArgs, recorded: &Header) -> anyhow::Result<Option<Header>> {
+fn header(args: &ReplayArgs, recorded: &Header, bots: &Registry) -> anyhow::Result<Option<Header>> {
     let mut header = recorded.clone();
     let Some(path) = &args.scenario else { return Ok(Some(header)) };
-    let options = Options { parameters: args.parameters.clone(), ..check::scenario_options() };
+    let options = Options { parameters: args.parameters.clone(), ..check::scenario_options(bots) };
     let plan = match config::check(path, &options) {
         Ok(checked) => checked.plan,
         Err(findings) => {
@@ -114,7 +114,7 @@ fn header(args: &ReplayArgs, recorded: &Header) -> anyhow::Result<Option<Header>
 /// Prints the timeline of one session.
 fn one(
     traces: &mut Traces,
-    headers: &[Header],
+    (headers, bots): (&[Header], &Registry),
     name: &SessionName,
     run: &Path,
 ) -> anyhow::Result<Exit> {
@@ -133,7 +133,7 @@ fn one(
             Err(not_found(name, run))
         }
         [(session, header)] => {
-            let (text, exit) = timeline::render(header, &Stage::new(header)?, session)?;
+            let (text, exit) = timeline::render(header, &Stage::new(header, bots)?, session)?;
             output::print(&text);
             Ok(exit)
         }
@@ -148,7 +148,11 @@ fn one(
 }
 
 /// Verifies many sessions.
-fn many(traces: &mut Traces, headers: &[Header], args: &ReplayArgs) -> anyhow::Result<Exit> {
+fn many(
+    traces: &mut Traces,
+    (headers, bots): (&[Header], &Registry),
+    args: &ReplayArgs,
+) -> anyhow::Result<Exit> {
     let wanted = Wanted { failing: args.which.failing, ..Wanted::default() };
     if !args.which.failing && !args.which.all && args.which.sample.is_none() {
         let message = "say which sessions: --session BOT/N, --failing, --all or --sample N";
@@ -157,7 +161,7 @@ fn many(traces: &mut Traces, headers: &[Header], args: &ReplayArgs) -> anyhow::R
     let mut tally = Tally::default();
     for (Trace { path, reader }, header) in traces.0.iter_mut().zip(headers) {
         let sample = args.which.sample;
-        let verified = verify(header, |each: &mut dyn FnMut(Found)| match sample {
+        let verified = verify(header, bots, |each: &mut dyn FnMut(Found)| match sample {
             None => reader.sessions(&wanted, |found| {
                 each(found);
                 ControlFlow::Continue(())

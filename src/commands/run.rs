@@ -20,14 +20,15 @@ mod recorded;
 mod scenario;
 mod screen;
 mod target;
+mod tls;
 mod url;
 
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
-use tallyho_replay::Site;
 use tallyho_replay::trace::{Header, ScenarioHeader};
+use tallyho_replay::{Registry, Site};
 
 use crate::cli::{RecordChoice, RunArgs};
 use crate::engine::{self, Control, Record, RunResult, ScenarioPlan, TracePlan};
@@ -48,8 +49,8 @@ use progress::Progress;
 ///
 /// [`BadUsage`] for what was typed; anything else for what this machine or the target cannot do.
 /// What is wrong with a scenario file is printed, and is no error here.
-pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
-    let Some(mut job) = job(args)? else { return Ok(Exit::BadUsage) };
+pub fn run(args: &RunArgs, bots: &Registry) -> anyhow::Result<Exit> {
+    let Some(mut job) = job(args, bots)? else { return Ok(Exit::BadUsage) };
     load::apply(&mut job, args)?;
     if args.scenario.once {
         let ground = Ground::prepare(args, &job)?;
@@ -76,7 +77,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
 }
 
 /// Reads a URL or a scenario file; none when the file's faults have been printed.
-fn job(args: &RunArgs) -> anyhow::Result<Option<Job>> {
+fn job(args: &RunArgs, bots: &Registry) -> anyhow::Result<Option<Job>> {
     if args.what.contains("://") {
         if args.scenario.once {
             return Err(BadUsage("--once plays a scenario file, and this is a URL".into()).into());
@@ -92,7 +93,7 @@ fn job(args: &RunArgs) -> anyhow::Result<Option<Job>> {
         );
         return Err(BadUsage(message).into());
     }
-    match scenario::job(path, args) {
+    match scenario::job(path, args, bots) {
         Ok(job) => Ok(Some(job)),
         Err(findings) => {
             super::check::show(&findings);

@@ -11,7 +11,7 @@ use std::str::FromStr;
 use anyhow::{Context, anyhow, bail};
 use tallyho_replay::flow::{self, Definition, Flow};
 use tallyho_replay::trace::{Header, ScenarioHeader, TraceReader, Wanted};
-use tallyho_replay::{BotType, RunFacts, Site};
+use tallyho_replay::{BotType, Registry, RunFacts, Site};
 
 use crate::exit::BadUsage;
 
@@ -139,11 +139,11 @@ impl Stage {
     /// # Errors
     ///
     /// A bot that this build does not have, or a configuration that it cannot read.
-    pub(super) fn new(header: &Header) -> anyhow::Result<Self> {
+    pub(super) fn new(header: &Header, registry: &Registry) -> anyhow::Result<Self> {
         let facts = header.facts().map_err(|error| anyhow!("the trace's header: {error}"))?;
         let mut bots = Vec::with_capacity(header.scenarios.len());
         for scenario in &header.scenarios {
-            let bot = bot(scenario);
+            let bot = bot(scenario, registry);
             let bot = bot.with_context(|| format!("the trace's scenario {}", scenario.name))?;
             bots.push((scenario.key, Rc::new(bot)));
         }
@@ -157,14 +157,14 @@ impl Stage {
 }
 
 /// A kind of bot, as a trace's header describes it.
-fn bot(scenario: &ScenarioHeader) -> anyhow::Result<BotType> {
+fn bot(scenario: &ScenarioHeader, registry: &Registry) -> anyhow::Result<BotType> {
     if scenario.bot == <Flow as tallyho_replay::Bot>::NAME {
         let definition: Definition = serde_json::from_value(scenario.config.clone())?;
         let program = flow::compile(&definition)
             .map_err(|error| anyhow!("its bot does not compile: {error}"))?;
         return Ok(BotType::new::<Flow>(Rc::new(program)));
     }
-    let made = tallyho_bots::registry().bot(&scenario.bot, &scenario.config.to_string());
+    let made = registry.bot(&scenario.bot, &scenario.config.to_string());
     match made {
         Some(made) => Ok(made?),
         None => bail!("this build has no bot named {}", scenario.bot),

@@ -130,6 +130,7 @@ impl Player<'_> {
             scenario: self.scenario,
             name: &sending.name,
             expected: sending.expected,
+            redirects: sending.redirects,
             step,
             timing: &timing,
             result: &result,

@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Mutex, PoisonError};
 
+use tallyho_replay::Registry;
 use tallyho_replay::replayer::{ReplayEnd, replay};
 use tallyho_replay::trace::{Found, FoundEnd, Header, TraceError};
 
@@ -100,16 +101,17 @@ pub(super) fn judge(stage: &Stage, found: &Found) -> Result<(u32, bool), String>
 /// Replays what `feed` gives.
 pub(super) fn verify(
     header: &Header,
+    bots: &Registry,
     feed: impl FnOnce(&mut dyn FnMut(Found)) -> Result<(), TraceError>,
 ) -> anyhow::Result<Tally> {
     // What is wrong with the header is said once.
-    Stage::new(header)?;
+    Stage::new(header, bots)?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let (sender, receiver) = sync_channel::<Vec<Found>>(2 * threads);
     let receiver = Mutex::new(receiver);
     std::thread::scope(|scope| {
         let workers: Vec<_> =
-            (0..threads).map(|_| scope.spawn(|| work(header, &receiver))).collect();
+            (0..threads).map(|_| scope.spawn(|| work(header, bots, &receiver))).collect();
         let mut group = Vec::with_capacity(GROUP);
         let fed = feed(&mut |found| {
             group.push(found);
@@ -128,9 +130,9 @@ pub(super) fn verify(
     })
 }
 
-fn work(header: &Header, groups: &Mutex<Receiver<Vec<Found>>>) -> Tally {
+fn work(header: &Header, bots: &Registry, groups: &Mutex<Receiver<Vec<Found>>>) -> Tally {
     let mut tally = Tally::default();
-    let Ok(stage) = Stage::new(header) else { return tally };
+    let Ok(stage) = Stage::new(header, bots) else { return tally };
     loop {
         let group = groups.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(group) = group else { return tally };
