@@ -41,7 +41,7 @@ impl Worker {
             waited_us: step.waited,
             blocked_us: timing.sent - timing.started,
             connecting_us: timing.connecting,
-            tls_us: 0,
+            tls_us: timing.tls,
             sending_us: timing.sending,
             waiting_us: timing.waiting,
             receiving_us: timing.receiving,
@@ -55,6 +55,9 @@ impl Worker {
         for (name, by) in [
             (CONNECTIONS_OPENED, timing.connections_opened),
             (STALE_CONNECTIONS, timing.stale_connections),
+            (ADDRESSES_SKIPPED, timing.addresses_skipped),
+            (HANDSHAKES_FULL, timing.handshakes_full),
+            (HANDSHAKES_RESUMED, timing.handshakes_resumed),
         ] {
             if by > 0 {
                 let counter = Note::Counter { name: Name::Static(name), by: u64::from(by) };
@@ -65,7 +68,9 @@ impl Worker {
         if let Some(slot) = recorder.exchange(series, &exchange) {
             let text = match result {
                 Ok(received) => excerpt(received),
-                Err(failure) => failure.as_str().to_owned(),
+                Err(failure) => {
+                    timing.reason.clone().unwrap_or_else(|| failure.as_str().to_owned())
+                }
             };
             recorder.example(slot, who.to_string(), text);
         }
@@ -101,6 +106,11 @@ const CONNECTIONS_OPENED: &str = "connections_opened";
 /// Kept connections that the server had closed when a request was about to use them. Where a
 /// request may be repeated it then went over a new one, so the event would otherwise be unseen.
 const STALE_CONNECTIONS: &str = "stale_connections";
+/// Addresses of a name that refused a connection, so that the next one was asked.
+const ADDRESSES_SKIPPED: &str = "addresses_skipped";
+/// TLS handshakes, by whether they were shortened by an earlier one.
+const HANDSHAKES_FULL: &str = "tls_handshakes_full";
+const HANDSHAKES_RESUMED: &str = "tls_handshakes_resumed";
 
 /// The beginning of a body, as text for people.
 fn excerpt((response, bytes): &Received) -> String {

@@ -11,7 +11,7 @@ use super::job::{Job, Load, Part};
 use crate::cli::RunArgs;
 use crate::commands::check;
 use crate::config::{self, BotKind, BotPlan, Findings, Options, Overrides, Plan};
-use crate::engine::{BotMaker, OnNoFreeBot, Profile, Rate, Spacing, Stage, Supply};
+use crate::engine::{BotMaker, OnNoFreeBot, Profile, Rate, Spacing, Stage, Supply, TlsOptions};
 use crate::metrics::Threshold;
 
 /// Reads the scenario with what the command line says about it.
@@ -79,12 +79,14 @@ fn from_plan(path: &Path, plan: &Plan, thresholds: Vec<Threshold>, bots: &Regist
         title: path.display().to_string(),
         target: plan.target.clone(),
         seed: plan.seed,
+        run_number: None,
         loads: loads.collect(),
         bots_per_task: plan.bots_per_task(),
         secret_key: identity::secret_key(),
         shared_secrets: Vec::new(),
         secrets: plan.secrets.clone(),
         thresholds,
+        tls: TlsOptions::default(),
         setup: part(&plan.setup, plan.setup_timeout),
         teardown: part(&plan.teardown, plan.teardown_timeout),
         config: describe(plan),
