@@ -69,4 +69,29 @@ mod output;
 pub mod report;
 pub mod units;
 
+use std::process::ExitCode;
+
+use clap::Parser;
+use tallyho_replay::Registry;
+
 pub use commands::dispatch as run;
+pub use tallyho_bots::registry as built_in_bots;
+
+/// The whole command line with these bots: all that the `main` of a program with bots of its own
+/// has to call.
+///
+/// ```no_run
+/// fn main() -> std::process::ExitCode {
+///     let bots = tallyho::built_in_bots();
+///     // bots.register::<MyBot>();
+///     tallyho::main(bots)
+/// }
+/// ```
+#[must_use]
+#[expect(clippy::needless_pass_by_value, reason = "a program's last call takes what it has made")]
+pub fn main(bots: Registry) -> ExitCode {
+    match run(cli::Cli::parse(), &bots) {
+        Ok(exit) => exit.into(),
+        Err(error) => exit::report(&error).into(),
+    }
+}

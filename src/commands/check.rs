@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use clap::Args;
+use tallyho_replay::Registry;
 
 use crate::config::{self, Colour, Findings, Options, Plan};
 use crate::exit::Exit;
@@ -27,8 +28,8 @@ pub struct CheckArgs {
 /// # Errors
 ///
 /// None at present; the findings are printed.
-pub fn run(args: &CheckArgs) -> anyhow::Result<Exit> {
-    let options = Options { parameters: args.parameters.clone(), ..scenario_options() };
+pub fn run(args: &CheckArgs, bots: &Registry) -> anyhow::Result<Exit> {
+    let options = Options { parameters: args.parameters.clone(), ..scenario_options(bots) };
     match config::check(&args.file, &options) {
         Ok(checked) => {
             show(&checked.findings);
@@ -44,10 +45,10 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<Exit> {
 }
 
 /// What every scenario is checked with, whoever reads it.
-pub(super) fn scenario_options() -> Options {
+pub(super) fn scenario_options(bots: &Registry) -> Options {
     Options {
         environment: Some(|name| std::env::var(name).ok()),
-        registered_bots: tallyho_bots::registry().names().map(str::to_owned).collect(),
+        registered_bots: bots.names().map(str::to_owned).collect(),
         ..Options::default()
     }
 }

@@ -1,5 +1,6 @@
 //! The subcommands, one short file each.
 
+mod against;
 pub mod check;
 pub mod compare;
 mod recorded;
@@ -10,22 +11,25 @@ pub mod serve;
 pub mod sessions;
 pub mod trace;
 mod traces;
+mod verify;
+
+use tallyho_replay::Registry;
 
 use crate::cli::{Cli, Command};
 use crate::exit::Exit;
 
-/// Does what the command line says.
+/// Does what the command line says, with the bots that there are.
 ///
 /// # Errors
 ///
 /// One message for the user; see [`crate::exit`].
-pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
+pub fn dispatch(cli: Cli, bots: &Registry) -> anyhow::Result<Exit> {
     match cli.command {
-        Command::Run(args) => run::run(&args),
-        Command::Check(args) => check::run(&args),
+        Command::Run(args) => run::run(&args, bots),
+        Command::Check(args) => check::run(&args, bots),
         Command::Report(args) => report::run(&args),
         Command::Compare(args) => compare::run(&args),
-        Command::Replay(args) => replay::run(&args),
+        Command::Replay(args) => replay::run(&args, bots),
         Command::Sessions(args) => sessions::run(&args),
         Command::Capsule(args) => trace::capsule(&args),
         Command::Trace { command } => trace::run(&command),

@@ -71,6 +71,8 @@ pub(super) struct Pacing {
     claimed: Arc<AtomicU64>,
     /// The number of the scenario's first bot, or of its first session where those are numbered.
     first_number: u64,
+    /// The number of each bot's first session.
+    first_session: u64,
     worker: u64,
     workers: u64,
     open: Option<OpenModel>,
@@ -115,6 +117,8 @@ pub(super) struct Position {
     pub(super) task_index: u32,
     /// The number of the scenario's first bot, or of its first session where those are numbered.
     pub(super) first_number: u64,
+    /// The number of each bot's first session.
+    pub(super) first_session: u64,
     /// What Poisson arrivals are drawn from.
     pub(super) seed: u64,
 }
@@ -129,14 +133,19 @@ pub(super) fn first_numbers(plan: &RunPlan) -> Result<Vec<u64>, String> {
     let too_many = || "the scenarios have more sessions than can be numbered".to_owned();
     let mut next = 0_u64;
     let mut firsts = Vec::with_capacity(plan.scenarios.len());
-    for scenario in &plan.scenarios {
+    for scenario in plan.scenarios.iter().filter(|scenario| scenario.begin.is_none()) {
         firsts.push(next);
         next = next.checked_add(scenario.profile.numbers()).ok_or_else(too_many)?;
     }
     let per_task = next.max(plan.facts.bots_per_task);
     let first = per_task.checked_mul(u64::from(plan.task_index)).ok_or_else(too_many)?;
     first.checked_add(per_task).ok_or_else(too_many)?;
-    Ok(firsts.into_iter().map(|number| first + number).collect())
+    let mut firsts = firsts.into_iter().map(|number| first + number);
+    let numbers = plan.scenarios.iter().map(|scenario| match &scenario.begin {
+        Some(begin) => begin.bot,
+        None => firsts.next().expect("one for each that has no number of its own"),
+    });
+    Ok(numbers.collect())
 }
 
 impl Pacing {
@@ -173,6 +182,7 @@ impl Pacing {
             control,
             claimed,
             first_number: position.first_number,
+            first_session: position.first_session,
             worker,
             workers,
             open,
@@ -258,7 +268,7 @@ impl Pacing {
         pace.sessions += 1;
         Assignment {
             bot,
-            session,
+            session: self.first_session + session,
             due: now,
             waited: 0,
             is_continued: session > 0,

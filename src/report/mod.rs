@@ -32,6 +32,6 @@ pub use judge::{State, Verdict};
 pub use rfc3339::rfc3339;
 pub use run_json::{Facts, ReadError, Report, Run, SCHEMA, Task, ThresholdReport, Worker, quoted};
 pub use summary::{Percentiles, RequestSummary, Summary};
-pub use trace::{FailingReport, TraceReport};
+pub use trace::{FailingReport, TraceReport, VerifiedReport};
 pub use units::TimeUnit;
 pub use warning::{Severity, Warning};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tallyho_replay::SecretKey;
 use tallyho_replay::flow::Definition;
 
-use crate::engine::{BotMaker, Profile};
+use crate::engine::{BotMaker, Profile, TlsOptions};
 use crate::metrics::Threshold;
 
 /// A checked run.
@@ -16,6 +16,8 @@ pub(super) struct Job {
     pub(super) target: Option<String>,
     /// The seed, if one was given.
     pub(super) seed: Option<u64>,
+    /// The number of the run that is run again, if one is.
+    pub(super) run_number: Option<u64>,
     pub(super) loads: Vec<Load>,
     /// How far apart the bot numbers of two tasks are.
     pub(super) bots_per_task: u64,
@@ -26,6 +28,8 @@ pub(super) struct Job {
     /// Names and values for the vaults of bots.
     pub(super) secrets: Vec<(String, String)>,
     pub(super) thresholds: Vec<Threshold>,
+    /// How TLS is spoken.
+    pub(super) tls: TlsOptions,
     /// Runs once before all bots, and hands them what it keeps.
     pub(super) setup: Option<Part>,
     /// Runs once after all bots.

@@ -4,14 +4,14 @@ use std::path::Path;
 use std::rc::Rc;
 
 use tallyho_replay::flow::{self, Definition, Flow};
-use tallyho_replay::{Bot, BotType};
+use tallyho_replay::{Bot, BotType, Registry};
 
 use super::identity;
 use super::job::{Job, Load, Part};
 use crate::cli::RunArgs;
 use crate::commands::check;
 use crate::config::{self, BotKind, BotPlan, Findings, Options, Overrides, Plan};
-use crate::engine::{BotMaker, OnNoFreeBot, Profile, Rate, Spacing, Stage, Supply};
+use crate::engine::{BotMaker, OnNoFreeBot, Profile, Rate, Spacing, Stage, Supply, TlsOptions};
 use crate::metrics::Threshold;
 
 /// Reads the scenario with what the command line says about it.
@@ -19,7 +19,7 @@ use crate::metrics::Threshold;
 /// # Errors
 ///
 /// Everything that is wrong with the file.
-pub(super) fn job(path: &Path, args: &RunArgs) -> Result<Job, Findings> {
+pub(super) fn job(path: &Path, args: &RunArgs, bots: &Registry) -> Result<Job, Findings> {
     let options = Options {
         target: args.scenario.target.clone(),
         parameters: args.scenario.parameters.clone(),
@@ -32,7 +32,8 @@ pub(super) fn job(path: &Path, args: &RunArgs) -> Result<Job, Findings> {
         },
         seed: args.seed,
         delay_scale_ppm: args.scenario.delay_scale,
-        ..check::scenario_options()
+        max_redirects: args.request.max_redirects,
+        ..check::scenario_options(bots)
     };
     let mut checked = config::check(path, &options)?;
     let thresholds = thresholds(&checked.plan, &mut checked.findings);
@@ -40,7 +41,7 @@ pub(super) fn job(path: &Path, args: &RunArgs) -> Result<Job, Findings> {
         return Err(checked.findings);
     }
     check::show(&checked.findings);
-    Ok(from_plan(path, &checked.plan, thresholds))
+    Ok(from_plan(path, &checked.plan, thresholds, bots))
 }
 
 /// Reads thresholds; one that cannot be read is an error at its place in the file.
@@ -62,10 +63,10 @@ fn thresholds(plan: &Plan, findings: &mut Findings) -> Vec<Threshold> {
     thresholds
 }
 
-fn from_plan(path: &Path, plan: &Plan, thresholds: Vec<Threshold>) -> Job {
+fn from_plan(path: &Path, plan: &Plan, thresholds: Vec<Threshold>, bots: &Registry) -> Job {
     let loads = plan.loads.iter().map(|load| Load {
         name: load.name.clone(),
-        bot: maker(&plan.bots[load.bot]),
+        bot: maker(&plan.bots[load.bot], bots),
         bot_config: config_of(&plan.bots[load.bot]).1,
         profile: profile(&load.profile),
         start: load.start_time,
@@ -78,12 +79,14 @@ fn from_plan(path: &Path, plan: &Plan, thresholds: Vec<Threshold>) -> Job {
         title: path.display().to_string(),
         target: plan.target.clone(),
         seed: plan.seed,
+        run_number: None,
         loads: loads.collect(),
         bots_per_task: plan.bots_per_task(),
         secret_key: identity::secret_key(),
         shared_secrets: Vec::new(),
         secrets: plan.secrets.clone(),
         thresholds,
+        tls: TlsOptions::default(),
         setup: part(&plan.setup, plan.setup_timeout),
         teardown: part(&plan.teardown, plan.teardown_timeout),
         config: describe(plan),
@@ -149,13 +152,16 @@ pub(in crate::commands) fn config_of(bot: &BotPlan) -> (String, serde_json::Valu
 }
 
 /// A maker of bots of this kind; each worker makes its own.
-fn maker(bot: &BotPlan) -> BotMaker {
+fn maker(bot: &BotPlan, bots: &Registry) -> BotMaker {
     match bot.kind.clone() {
         BotKind::Declared(definition) => declared(*definition),
-        BotKind::Registered { bot, config } => Box::new(move || {
-            let made = tallyho_bots::registry().bot(&bot, &config);
-            Rc::new(made.expect("the check knows this bot").expect("the check read its config"))
-        }),
+        BotKind::Registered { bot, config } => {
+            let bots = bots.clone();
+            Box::new(move || {
+                let made = bots.bot(&bot, &config).expect("the check knows this bot");
+                Rc::new(made.expect("the check read its config"))
+            })
+        }
     }
 }
 
