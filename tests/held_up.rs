@@ -170,7 +170,10 @@ fn a_cpu_limit_that_stops_the_generator_is_told_with_its_seconds() {
         assert_eq!(report.0["tasks"][0]["cpus"], 0.1, "{driver}");
         let throttled = evidence(&report, "cpu_throttled").expect("a warning");
         let seconds = &throttled["seconds"];
-        assert!(seconds[0].as_u64() <= Some(1) && seconds[1].as_u64() >= Some(2), "{throttled}");
+        assert!(
+            seconds["from"].as_u64() <= Some(1) && seconds["to"].as_u64() >= Some(2),
+            "{throttled}"
+        );
         assert!(throttled["periods_throttled"].as_u64() >= Some(5), "{driver}: {throttled}");
         let page = scratch.path().join("report.html");
         let page = std::fs::read_to_string(page).expect("a page");

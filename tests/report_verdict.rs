@@ -4,7 +4,7 @@ mod fixture;
 
 use fixture::{events, facts, measure};
 use tallyho::metrics::{
-    Collector, Exchange, Measured, Recorder, Snapshot, Stalls, Strain, Threshold,
+    Collector, Exchange, Measured, Recorder, Seconds, Snapshot, Stalls, Strain, Threshold,
 };
 use tallyho::report::{Facts, Report, Severity, State, Warning};
 use tallyho_replay::{Failure, Name};
@@ -219,8 +219,8 @@ fn what_the_machine_did_is_told_with_its_seconds() {
         facts.task.health.cpu_periods = 200;
         facts.task.health.cpu_periods_throttled = 2;
         facts.task.health.cpu_throttled_us = 80_000;
-        facts.task.health.cpu_throttled_seconds = Some((7, 9));
-        facts.task.health.cpu_stolen_seconds = Some((3, 4));
+        facts.task.health.cpu_throttled_seconds = Some(Seconds { from: 7, to: 9 });
+        facts.task.health.cpu_stolen_seconds = Some(Seconds { from: 3, to: 4 });
     });
     assert_eq!(report.verdict.state, State::Degraded);
     assert_eq!(report.verdict.since_second, Some(3));

@@ -90,6 +90,17 @@ impl Stalls {
     }
 }
 
+/// A window of a run, in seconds since its start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(default)]
+pub struct Seconds {
+    /// The first of them.
+    pub from: u64,
+    /// The one after the last.
+    pub to: u64,
+}
+
 /// How a process and its machine fared during a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -104,13 +115,13 @@ pub struct Health {
     /// For how long in all, added over its CPUs, µs.
     pub cpu_throttled_us: u64,
     /// The first second in which it was stopped for long, and the second after the last.
-    pub cpu_throttled_seconds: Option<(u64, u64)>,
+    pub cpu_throttled_seconds: Option<Seconds>,
     /// CPU time that the hypervisor gave to others while the machine wanted it, µs.
     pub cpu_stolen_us: u64,
     /// Of how much CPU time of the machine, idle time included, µs; 0 when not known.
     pub cpu_machine_us: u64,
     /// The first second in which much was stolen, and the second after the last.
-    pub cpu_stolen_seconds: Option<(u64, u64)>,
+    pub cpu_stolen_seconds: Option<Seconds>,
     /// The most files it had open; 0 when not known.
     pub files_open_max: u64,
     /// The most TCP sockets its machine (or its network namespace) had, closing ones included; 0
@@ -130,7 +141,7 @@ impl Health {
             (strain.is_stolen(), &mut self.cpu_stolen_seconds),
         ] {
             if is_so {
-                *seconds = Some((seconds.map_or(from, |(first, _)| first), to));
+                *seconds = Some(Seconds { from: seconds.map_or(from, |seconds| seconds.from), to });
             }
         }
     }
@@ -149,7 +160,7 @@ mod tests {
         health.add_seconds(3, 4, &throttled);
         health.add_seconds(4, 6, &stolen);
         health.add_seconds(7, 8, &throttled);
-        assert_eq!(health.cpu_throttled_seconds, Some((3, 8)));
-        assert_eq!(health.cpu_stolen_seconds, Some((4, 6)));
+        assert_eq!(health.cpu_throttled_seconds, Some(Seconds { from: 3, to: 8 }));
+        assert_eq!(health.cpu_stolen_seconds, Some(Seconds { from: 4, to: 6 }));
     }
 }

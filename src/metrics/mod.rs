@@ -30,7 +30,7 @@ mod totals;
 pub use coarse::CoarseHistogram;
 pub use collector::{Collector, Measured, WorkerMeasured};
 pub use encoding::to_hdr;
-pub use health::{Health, Stalls, Strain};
+pub use health::{Health, Seconds, Stalls, Strain};
 pub use histogram::{Count, Figures, Histogram, VALUE_US_MAX, rank_of};
 pub use names::OTHER;
 pub use percentile::{carried_us, is_carried};

@@ -8,6 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::units::{clock, duration_us, share_percent};
+use crate::metrics::Seconds;
 
 /// How much a warning takes from the worth of the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -119,7 +120,7 @@ pub enum Warning {
         /// For how long in all, added over its CPUs, µs.
         throttled_us: u64,
         /// The first second in which it was stopped for long, and the second after the last.
-        seconds: Option<(u64, u64)>,
+        seconds: Option<Seconds>,
     },
     /// The hypervisor gave CPU time to others.
     CpuStolen {
@@ -130,7 +131,7 @@ pub enum Warning {
         /// Of how much CPU time of the machine, µs.
         machine_us: u64,
         /// The first second in which much was stolen, and the second after the last.
-        seconds: Option<(u64, u64)>,
+        seconds: Option<Seconds>,
     },
     /// The machine had nearly as many TCP sockets as ports for one target.
     PortsNearLimit {
@@ -375,7 +376,9 @@ impl Warning {
             | Self::DroppedIterations { from_second, to_second, .. } => {
                 Some((*from_second, *to_second))
             }
-            Self::CpuThrottled { seconds, .. } | Self::CpuStolen { seconds, .. } => *seconds,
+            Self::CpuThrottled { seconds, .. } | Self::CpuStolen { seconds, .. } => {
+                seconds.map(|seconds| (seconds.from, seconds.to))
+            }
             _ => None,
         }
     }
@@ -452,8 +455,8 @@ impl fmt::Display for Warning {
 }
 
 /// `, from 00:12 to 00:47`, where that is known.
-fn span(seconds: Option<(u64, u64)>) -> String {
-    seconds.map_or_else(String::new, |(from, to)| {
+fn span(seconds: Option<Seconds>) -> String {
+    seconds.map_or_else(String::new, |Seconds { from, to }| {
         format!(", between {} and {}", clock(from), clock(to))
     })
 }
