@@ -3,8 +3,8 @@
 use std::fmt;
 
 const DAY_MS: u64 = 86_400_000;
-/// The last millisecond of the year 9999: an event that never ends.
-pub(super) const NEVER_MS: u64 = 253_402_300_799_999;
+/// The last day of the year 9999: when an event ends that never does.
+pub(super) const NEVER_MS: u64 = 253_402_214_400_000;
 
 /// A date, written as `2024-04-01T00:00:00.000Z`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn known_dates_have_known_numbers() {
         assert_eq!(Date(1_711_929_600_000).to_string(), "2024-04-01T00:00:00.000Z");
-        assert_eq!(Date(NEVER_MS).to_string(), "9999-12-31T23:59:59.999Z");
+        assert_eq!(Date(NEVER_MS).to_string(), "9999-12-31T00:00:00.000Z");
         assert_eq!(parse("2024-02-29T12:00:00Z"), Some(Date(1_709_208_000_000)));
         assert_eq!(parse("2024-02-29T13:00:00.5+01:00"), Some(Date(1_709_208_000_500)));
         for wrong in ["", "2024", "2024-13-01T00:00:00Z", "2024-02-29 12:00:00Z", "never"] {

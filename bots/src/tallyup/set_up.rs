@@ -231,7 +231,7 @@ mod tests {
         let made = event(r#"{"type": "surge", "startTs": "", "endTs": 0}"#);
         assert_eq!(made["startTs"], "2024-04-01T00:00:00.000Z");
         assert_eq!((&made["endTs"], &made["closeTs"]), (&made["closeTs"], &made["endTs"]));
-        assert_eq!(made["endTs"], "9999-12-31T23:59:59.999Z");
+        assert_eq!(made["endTs"], "9999-12-31T00:00:00.000Z");
     }
 
     #[test]
