@@ -43,6 +43,7 @@ fn play<B: Bot<Config = ()>>(driver: DriverChoice, profile: Profile, target: &st
         io_driver: driver,
         origins: Vec::new(),
         resolver: background::start(Arc::clone(&control)).expect("a background thread"),
+        tls: engine::Tls::default(),
         sources: Vec::new(),
         watch: None,
         trace: None,

@@ -59,6 +59,7 @@ fn play(driver: DriverChoice, scenarios: Vec<ScenarioPlan>, target: &str) -> Run
         io_driver: driver,
         origins: Vec::new(),
         resolver: background::start(Arc::clone(&control)).expect("a background thread"),
+        tls: engine::Tls::default(),
         sources: Vec::new(),
         watch: None,
         timeout: 5 * SECOND,

@@ -123,6 +123,7 @@ fn play(
         io_driver: driver,
         origins: Vec::new(),
         resolver: background::start(Arc::clone(&control)).expect("a background thread"),
+        tls: engine::Tls::default(),
         sources: Vec::new(),
         watch: None,
         shared_secrets: Vec::new(),

@@ -14,3 +14,4 @@ pub use note::{Level, Note};
 pub(crate) use read::Found;
 pub use read::{READ_BYTES_MAX, ReadError};
 pub use response::{Response, ResponseParts};
+pub(crate) use response::{keep_cookies, read_location};

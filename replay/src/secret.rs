@@ -73,6 +73,11 @@ impl Secret {
         OPEN_VAULT.with_borrow_mut(|vault| vault.as_mut()?.insert(value))
     }
 
+    /// Takes the value of a cookie into the open vault, for as long as the jar holds it.
+    pub(crate) fn take_in_cookie(value: &str) -> Option<Self> {
+        OPEN_VAULT.with_borrow_mut(|vault| vault.as_mut().map(|vault| vault.insert_cookie(value)))
+    }
+
     /// Shows the real values in the open vault; nothing if one is not there.
     pub(crate) fn with_values<R>(secrets: &[Self], read: impl FnOnce(&[&str]) -> R) -> Option<R> {
         OPEN_VAULT.with_borrow(|vault| {
@@ -197,19 +202,22 @@ pub struct Vault {
     key: SecretKey,
     /// Oldest first.
     entries: Vec<(Secret, Box<str>)>,
+    /// The values in the bot's jar. Apart from the others: a server that sets a new one with every
+    /// response must not make the bot forget its token.
+    cookies: Vec<(Secret, Box<str>)>,
     /// What set-up handed to all bots.
     shared: Option<Rc<Vault>>,
 }
 
 impl Vault {
     pub(crate) fn new(key: SecretKey) -> Self {
-        Self { key, entries: Vec::new(), shared: None }
+        Self { key, ..Self::default() }
     }
 
     /// Whether the bot holds no secret, so no request of its can need one.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty() && self.shared.is_none()
+        self.entries.is_empty() && self.cookies.is_empty() && self.shared.is_none()
     }
 
     /// The real value.
@@ -231,7 +239,31 @@ impl Vault {
 
     fn all(&self) -> impl Iterator<Item = (Secret, &str)> {
         let shared = self.shared.iter().flat_map(|shared| &shared.entries);
-        self.entries.iter().rev().chain(shared).map(|(secret, value)| (*secret, &**value))
+        let all = self.entries.iter().rev().chain(&self.cookies).chain(shared);
+        all.map(|(secret, value)| (*secret, &**value))
+    }
+
+    /// Takes the value of a cookie in.
+    fn insert_cookie(&mut self, value: &str) -> Secret {
+        let secret = Secret::of(self.key, value);
+        if !self.cookies.iter().any(|(known, _)| *known == secret) {
+            self.cookies.push((secret, value.into()));
+        }
+        secret
+    }
+
+    /// Forgets the cookies that are not in the jar any more.
+    pub(crate) fn retain_cookies(&mut self, is_kept: impl Fn(Secret) -> bool) {
+        self.cookies.retain(|(secret, _)| is_kept(*secret));
+    }
+
+    /// Keeps a cookie's value although the jar may lose it: the bot holds its placeholder.
+    pub(crate) fn pin_cookie(&mut self, secret: Secret) {
+        let mut cookies = self.cookies.iter();
+        if let Some((_, value)) = cookies.find(|(known, _)| *known == secret) {
+            let value = value.clone();
+            self.insert(&value);
+        }
     }
 
     /// Takes a value in; nothing if it is too long.
@@ -254,6 +286,7 @@ impl Vault {
 
     /// Forgets all secrets but those whose placeholder is in the carried state.
     pub(crate) fn keep_only_named_in(&mut self, carry: &[u8]) {
+        self.cookies.clear();
         if self.entries.is_empty() {
             return;
         }
@@ -289,7 +322,8 @@ impl Vault {
     /// placeholder. For whatever is kept for people to read.
     pub fn mask(&self, bytes: &mut Vec<u8>) {
         for (secret, value) in self.all() {
-            if value.len() < MASKED_BYTES_MIN {
+            let is_cookie = self.cookies.iter().any(|(known, _)| *known == secret);
+            if value.len() < MASKED_BYTES_MIN || (is_cookie && !looks_like_a_key(value)) {
                 continue;
             }
             let placeholder = secret.to_string();
@@ -320,6 +354,12 @@ impl fmt::Debug for Vault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.entries.iter().map(|(secret, _)| secret)).finish()
     }
+}
+
+/// Whether a cookie's value is searched for in what is read: a session id is, but not a language, a
+/// theme or a number, which bodies hold for other reasons.
+fn looks_like_a_key(value: &str) -> bool {
+    value.len() >= 2 * MASKED_BYTES_MIN && !value.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Whether a placeholder's start is in the bytes.

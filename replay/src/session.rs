@@ -49,7 +49,7 @@ impl fmt::Display for Who {
 /// What a bot wants done next.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
-    /// Send the request in the scratch: [`Session::with_request`].
+    /// Send the request: [`Session::with_request`].
     Send,
     /// Wake it after this long, or earlier if the run stops.
     Sleep(Duration),
@@ -321,6 +321,7 @@ impl Session {
             start.who.session,
         ));
         state.step.set(0);
+        state.give_request_back();
         state.recording.set(self.recording == Recording::On);
         {
             let mut own = state.own.borrow_mut();
@@ -378,10 +379,10 @@ impl Session {
     /// bot's secrets into it.
     ///
     /// # Panics
-    /// If another session of the worker was stepped since: its request lies there now.
+    /// If another session of the worker was stepped since: what a request is sent with lies there.
     pub fn with_request<R>(&self, read: impl FnOnce(&Request, &Vault) -> R) -> R {
         assert!(self.is_latest(), "another session was stepped since this one's request");
-        read(&self.state.scratch.request.borrow(), &self.state.own.borrow().vault)
+        read(&self.state.request(), &self.state.own.borrow().vault)
     }
 
     /// Takes back the buffer of the response that the latest step was given.
@@ -463,7 +464,7 @@ impl Session {
 
     /// As [`Session::with_request`], for a caller that has the session's own state borrowed.
     pub(crate) fn with_request_only<R>(&self, read: impl FnOnce(&Request) -> R) -> R {
-        read(&self.state.scratch.request.borrow())
+        read(&self.state.request())
     }
 
     pub(crate) fn chain(&self) -> u64 {
@@ -540,20 +541,18 @@ impl Session {
 
     /// Whether the input alone makes the session count as failing.
     fn judge(&self, arrived: Arrived) {
-        let own = self.state.own.borrow();
-        let (request, expected) = &own.sent;
-        let kind = match arrived {
-            Arrived::Response(status) if !expected.contains(status) => {
-                FaultKind::Status { request: request.clone(), status }
-            }
+        match arrived {
+            // A redirect that is followed is as it should be; whether it is depends on where it
+            // leads to, which the exchange reads.
+            Arrived::Response(status) if self.state.request().follows(status) => {}
+            Arrived::Response(status) => self.state.judge_status(status),
             // The run's own end cut it short: nobody failed.
             Arrived::Failed(failure) if failure != Failure::Interrupted => {
-                FaultKind::Transport { request: request.clone(), failure }
+                let request = self.state.own.borrow().sent.0.clone();
+                self.state.fault(FaultKind::Transport { request, failure });
             }
-            _ => return,
-        };
-        drop(own);
-        self.state.fault(kind);
+            _ => {}
+        }
     }
 
     fn poll(&mut self) -> Command {
@@ -609,9 +608,7 @@ impl Session {
             return;
         }
         let (kind, argument, number) = match command {
-            Command::Send => {
-                (CommandKind::Send, 0, state.scratch.request.borrow().canonical_hash())
-            }
+            Command::Send => (CommandKind::Send, 0, state.request().canonical_hash()),
             Command::Sleep(duration) => {
                 let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
                 (CommandKind::Sleep, 0, micros)
@@ -626,7 +623,7 @@ impl Session {
         };
         state.transcribe(&[reason.unwrap_or_default().as_bytes()]);
         if kind == CommandKind::Send {
-            state.transcribe(&[state.scratch.request.borrow().name.as_str().as_bytes()]);
+            state.transcribe(&[state.request().name.as_str().as_bytes()]);
         }
         let chain = state.close_transcript();
         let mut own = state.own.borrow_mut();

@@ -3,17 +3,20 @@
 //!
 //! The context is owned by the bot's future and the session owns the future, so both hold an `Rc`
 //! of [`State`]; no lifetime shows in bot code. Only one step runs at a time on a worker, so
-//! whatever lives for one step (request, response, notes, the step's transcript) lies in the
-//! worker's [`Scratch`], and an idle bot keeps only what is its own.
+//! whatever lives for one step (response, notes, the step's transcript) lies in the worker's
+//! [`Scratch`], a request is lent from there until its response is in, and an idle bot keeps only
+//! what is its own.
 
 use std::any::Any;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, RefCell, RefMut};
+use std::collections::BTreeMap;
 use std::panic::resume_unwind;
 use std::rc::Rc;
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::Name;
+use crate::cookies::{CookieUse, Jar};
 use crate::draw::{Draw, SAMPLER_VERSION, SessionKey, Site};
 use crate::observe::{Note, ResponseParts};
 use crate::replayer::Recorded;
@@ -27,10 +30,17 @@ use crate::trace::record::Recorder;
 /// made from data, and would grow a session's memory without end.
 pub const SITES_MAX: usize = 10_000;
 
+/// A request whose buffers have grown beyond this is given back to the system, not to the worker.
+const SPARE_BYTES_MAX: usize = 64 * 1024;
+
 /// What the sessions of one worker share: everything that lives for one step only.
 #[derive(Default)]
 pub struct Scratch {
-    pub(crate) request: RefCell<Request>,
+    /// Requests that no exchange needs, for their buffers.
+    #[expect(clippy::vec_box, reason = "lent as they are: a bot without one keeps a pointer")]
+    spare_requests: RefCell<Vec<Box<Request>>>,
+    /// What requests are called that a redirect led to.
+    redirected: RefCell<BTreeMap<String, Name>>,
     pub(crate) response: RefCell<Option<ResponseParts>>,
     pub(crate) notes: RefCell<Vec<Note>>,
     /// What the chain covers of the step under way, after the chain so far.
@@ -90,6 +100,8 @@ pub(crate) struct State {
     pub(crate) arrived: Cell<Option<Arrived>>,
     pub(crate) command: Cell<Option<Command>>,
     pub(crate) key: Cell<SessionKey>,
+    /// The request that is being built or under way.
+    request: RefCell<Option<Box<Request>>>,
     pub(crate) own: RefCell<Own>,
 }
 
@@ -106,6 +118,9 @@ pub(crate) struct Own {
     pub(crate) action: Option<(Name, Name)>,
     /// What was sent: a response is judged when the request is long overwritten.
     pub(crate) sent: (Name, Expected),
+    /// None as long as no server has set a cookie.
+    pub(crate) jar: Option<Box<Jar>>,
+    pub(crate) cookie_use: CookieUse,
     pub(crate) carry: Vec<u8>,
     pub(crate) setup: Option<Rc<[u8]>>,
     /// How many forced actions are done.
@@ -129,8 +144,40 @@ impl State {
             arrived: Cell::default(),
             command: Cell::default(),
             key: Cell::new(SessionKey::new(0, 0, 0, 0)),
+            request: RefCell::default(),
             own: RefCell::new(Own { vault: Vault::new(run.secret_key), ..Own::default() }),
         }
+    }
+
+    /// The bot's request; lent from the worker until [`State::give_request_back`].
+    pub(crate) fn request(&self) -> RefMut<'_, Request> {
+        RefMut::map(self.request.borrow_mut(), |request| {
+            &mut **request.get_or_insert_with(|| {
+                self.scratch.spare_requests.borrow_mut().pop().unwrap_or_default()
+            })
+        })
+    }
+
+    /// The exchange is over, or was given up.
+    pub(crate) fn give_request_back(&self) {
+        if let Some(request) = self.request.take()
+            && request.capacity() <= SPARE_BYTES_MAX
+        {
+            self.scratch.spare_requests.borrow_mut().push(request);
+        }
+    }
+
+    /// What a request of this name is called when a redirect led to it.
+    pub(crate) fn redirected_name(&self, name: &Name) -> Name {
+        let mut names = self.scratch.redirected.borrow_mut();
+        if let Some(known) = names.get(name.as_str()) {
+            return known.clone();
+        }
+        let redirected = Name::from(format!("{name} (redirect)"));
+        if names.len() < REDIRECTED_MAX {
+            names.insert(name.to_string(), redirected.clone());
+        }
+        redirected
     }
 
     pub(crate) fn draw(&self, site: Site) -> Draw {
@@ -186,6 +233,17 @@ impl State {
         }
     }
 
+    /// Whether a response's status alone makes the session count as failing.
+    pub(crate) fn judge_status(&self, status: u16) {
+        let own = self.own.borrow();
+        let (request, expected) = &own.sent;
+        if !expected.contains(status) {
+            let kind = FaultKind::Status { request: request.clone(), status };
+            drop(own);
+            self.fault(kind);
+        }
+    }
+
     /// Ends the bot at once: a replay cannot give it what the record does not hold.
     pub(crate) fn stop_replay(&self) -> ! {
         resume_unwind(Box::new(ReplayStopped))
@@ -226,8 +284,13 @@ impl Own {
         self.action = None;
         self.sent = (Name::default(), Expected::default());
         self.forced_done = 0;
+        self.jar = None;
+        self.cookie_use = CookieUse::Kept;
     }
 }
+
+/// A scenario has tens of names; beyond thousands they hold an id and are not worth keeping.
+const REDIRECTED_MAX: usize = 4096;
 
 /// What a replayed bot is stopped with; no panic hook sees it.
 pub(crate) struct ReplayStopped;

@@ -20,6 +20,7 @@ mod recorded;
 mod scenario;
 mod screen;
 mod target;
+mod tls;
 mod url;
 
 use std::path::Path;

@@ -57,6 +57,8 @@ pub struct Options {
     pub seed: Option<u64>,
     /// `--delay-scale`, in millionths, which replaces the file's.
     pub delay_scale_ppm: Option<u32>,
+    /// `--max-redirects`, which replaces whatever the file says.
+    pub max_redirects: Option<u32>,
     /// Names of the bots written in Rust.
     pub registered_bots: Vec<String>,
     /// The bot that runs where the file has none of its own: what a container is started for.

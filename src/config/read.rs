@@ -283,6 +283,7 @@ impl<'a> PlanReader<'a> {
                 .delay_scale_ppm
                 .or(ppm)
                 .unwrap_or(Definition::DELAY_SCALE_ONE),
+            max_redirects: self.options.max_redirects,
             setup: &setup,
         };
         let mut used_blocks = BTreeSet::new();

@@ -8,6 +8,7 @@ use tallyho_replay::{Expected, Failure, Name, Note, Outcome, Session, Who};
 use super::clock::Micros;
 use super::exchange::{Received, Timing};
 use super::player::Step;
+use super::sending::Redirects;
 use super::worker::{Scenario, Worker};
 use crate::metrics::{Ended, Exchange};
 
@@ -16,6 +17,7 @@ pub(super) struct Attempt<'a> {
     pub(super) scenario: &'a Scenario,
     pub(super) name: &'a Name,
     pub(super) expected: Expected,
+    pub(super) redirects: Redirects,
     pub(super) step: &'a Step,
     pub(super) timing: &'a Timing,
     pub(super) result: &'a Result<Received, Failure>,
@@ -24,8 +26,11 @@ pub(super) struct Attempt<'a> {
 impl Worker {
     /// Counts an exchange, and describes the first of its kind to fail.
     pub(super) fn record(&self, attempt: &Attempt<'_>, who: Who) {
-        let Attempt { scenario, name, expected, step, timing, result } = *attempt;
+        let Attempt { scenario, name, expected, redirects, step, timing, result } = *attempt;
         let status = result.as_ref().map_or(0, |(response, _)| response.status);
+        let is_expected = result.as_ref().is_ok_and(|(response, bytes)| {
+            expected.contains(status) || redirects.follow(status, &bytes[response.head.clone()])
+        });
         let exchange = Exchange {
             due_us: step.due,
             sent_us: timing.sent,
@@ -33,12 +38,12 @@ impl Worker {
             waited_us: step.waited,
             blocked_us: timing.sent - timing.started,
             connecting_us: timing.connecting,
-            tls_us: 0,
+            tls_us: timing.tls,
             sending_us: timing.sending,
             waiting_us: timing.waiting,
             receiving_us: timing.receiving,
             status,
-            expected: result.is_ok() && expected.contains(status),
+            expected: is_expected,
             failure: result.as_ref().err().copied(),
             bytes_sent: timing.bytes_sent,
             bytes_received: timing.bytes_received,
@@ -47,6 +52,9 @@ impl Worker {
         for (name, by) in [
             (CONNECTIONS_OPENED, timing.connections_opened),
             (STALE_CONNECTIONS, timing.stale_connections),
+            (ADDRESSES_SKIPPED, timing.addresses_skipped),
+            (HANDSHAKES_FULL, timing.handshakes_full),
+            (HANDSHAKES_RESUMED, timing.handshakes_resumed),
         ] {
             if by > 0 {
                 let counter = Note::Counter { name: Name::Static(name), by: u64::from(by) };
@@ -57,7 +65,9 @@ impl Worker {
         if let Some(slot) = recorder.exchange(series, &exchange) {
             let text = match result {
                 Ok((response, bytes)) => excerpt(&bytes[response.body.clone()]),
-                Err(failure) => failure.as_str().to_owned(),
+                Err(failure) => {
+                    timing.reason.clone().unwrap_or_else(|| failure.as_str().to_owned())
+                }
             };
             recorder.example(slot, who.to_string(), text);
         }
@@ -93,6 +103,11 @@ const CONNECTIONS_OPENED: &str = "connections_opened";
 /// Kept connections that the server had closed when a request was about to use them. Where a
 /// request may be repeated it then went over a new one, so the event would otherwise be unseen.
 const STALE_CONNECTIONS: &str = "stale_connections";
+/// Addresses of a name that refused a connection, so that the next one was asked.
+const ADDRESSES_SKIPPED: &str = "addresses_skipped";
+/// TLS handshakes, by whether they were shortened by an earlier one.
+const HANDSHAKES_FULL: &str = "tls_handshakes_full";
+const HANDSHAKES_RESUMED: &str = "tls_handshakes_resumed";
 
 /// The beginning of a body, as text for people.
 fn excerpt(body: &[u8]) -> String {

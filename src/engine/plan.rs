@@ -11,6 +11,7 @@ use super::driver::DriverChoice;
 use super::resolver::Resolver;
 use super::schedule::Profile;
 use super::scribe::TracePlan;
+use super::tls::Tls;
 use super::watch::WatchMaker;
 use crate::metrics::Threshold;
 
@@ -31,10 +32,12 @@ pub struct RunPlan {
     pub pins: Vec<Option<usize>>,
     /// Which IO driver.
     pub io_driver: DriverChoice,
-    /// Origins (`http://host:port`) with the addresses of their hosts.
+    /// Origins (`https://host:port`) with the addresses of their hosts.
     pub origins: Vec<(String, Vec<SocketAddr>)>,
     /// Finds the addresses of hosts that only turn up while the run goes on.
     pub resolver: Resolver,
+    /// How TLS is spoken where an origin is `https://`.
+    pub tls: Tls,
     /// Source addresses to spread connections over; empty leaves the choice to the system.
     pub sources: Vec<IpAddr>,
     /// A request's time, unless it has its own.

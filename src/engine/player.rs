@@ -131,6 +131,7 @@ impl Player<'_> {
             scenario: self.scenario,
             name: &sending.name,
             expected: sending.expected,
+            redirects: sending.redirects,
             step,
             timing: &timing,
             result: &result,

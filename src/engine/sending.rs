@@ -5,10 +5,12 @@
 
 use std::rc::Rc;
 
-use tallyho_replay::{BodyUse, Expected, Failure, Method, Name, Place, Request, Session, Vault};
+use tallyho_replay::{
+    BodyUse, Expected, Failure, Method, Name, Place, Request, Session, Vault, is_redirect,
+};
 
-use super::connection::Origin;
 use super::exchange::Outgoing;
+use super::origin::Origin;
 use super::worker::Worker;
 use crate::http::{self, RequestParts, ResponseReader, encode_request};
 
@@ -16,11 +18,39 @@ use crate::http::{self, RequestParts, ResponseReader, encode_request};
 pub(super) struct Sending {
     pub(super) name: Name,
     pub(super) expected: Expected,
+    /// Whether a redirect is followed, hence no failure whatever is expected.
+    pub(super) redirects: Redirects,
     /// Where it goes, if the host has been looked up before.
     pub(super) origin: Option<Rc<Origin>>,
     /// Where it goes, if not; else empty.
     pub(super) unknown_origin: String,
     pub(super) outgoing: Outgoing,
+}
+
+/// What becomes of a redirect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Redirects {
+    /// The session follows it.
+    Followed,
+    /// It is the bot's response.
+    Left,
+}
+
+impl Redirects {
+    fn of(request: &Request) -> Self {
+        if request.follows(302) { Self::Followed } else { Self::Left }
+    }
+
+    /// Whether the session follows this response: it is a redirect that says where to.
+    pub(super) fn follow(self, status: u16, head: &[u8]) -> bool {
+        self == Self::Followed && is_redirect(status) && has_location(head)
+    }
+}
+
+fn has_location(head: &[u8]) -> bool {
+    let mut lines = head.split(|byte| *byte == b'\n');
+    let name = b"location:";
+    lines.any(|line| line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name)))
 }
 
 impl Sending {
@@ -42,6 +72,7 @@ impl Sending {
             Ok(Self {
                 name: request.name.clone(),
                 expected: request.expected,
+                redirects: Redirects::of(request),
                 origin,
                 unknown_origin: unknown_origin.to_owned(),
                 outgoing: Outgoing {

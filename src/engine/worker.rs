@@ -18,9 +18,11 @@ use tallyho_replay::{BotType, Failure, Outcome, RunFacts, Scratch, Session};
 
 use super::buffers::Buffers;
 use super::clock::{Micros, RunClock, micros};
-use super::connection::{Connections, Connector, Origin};
+use super::connection::Connections;
+use super::connector::{Connector, Place};
 use super::control::{Control, Phase};
 use super::exchange::Timing;
+use super::origin::Origin;
 use super::pacing::{Next, Pace, Pacing, Position};
 use super::plan::RunPlan;
 use super::player::Player;
@@ -152,22 +154,23 @@ impl Worker {
         let plan = &shared.plan;
         let mut recorder = Recorder::new();
         let scenarios = scenarios(shared, index, &mut recorder);
-        let origins = plan
-            .origins
-            .iter()
-            .map(|(key, addresses)| Rc::new(Origin::new(key.clone(), addresses.clone())));
+        let origin = |(key, addresses): &(String, Vec<_>)| {
+            Origin::new(key.clone(), addresses.clone(), &plan.tls).map(Rc::new)
+        };
+        let origins: io::Result<Vec<_>> = plan.origins.iter().map(origin).collect();
+        let place = Place { worker: index, workers: plan.pins.len() };
         Ok(Self {
             control: Arc::clone(&shared.control),
             clock,
             slots: Slots::new(),
             timer: Timer::new(clock)?,
-            connector: Connector::new(plan.sources.clone(), is_epoll),
+            connector: Connector::new(plan.sources.clone(), plan.tls.clone(), place, is_epoll),
             buffers: Buffers::default(),
             recorder: RefCell::new(recorder),
             tracer,
             setup: plan.setup.as_deref().map(Rc::from),
             scenarios,
-            origins: RefCell::new(origins.collect()),
+            origins: RefCell::new(origins?),
             facts: Rc::new(plan.facts.clone()),
             scratch: scratch(plan),
             bots_alive: Cell::new(0),
@@ -304,7 +307,11 @@ impl Worker {
             timing.completed = self.clock.now();
         };
         timing.sent = timing.completed;
-        let origin = Rc::new(Origin::new(key, addresses?));
+        let origin = Origin::new(key, addresses?, &self.plan.tls).map_err(|error| {
+            timing.reason = Some(error.to_string());
+            Failure::Tls
+        });
+        let origin = Rc::new(origin?);
         self.origins.borrow_mut().push(Rc::clone(&origin));
         Ok(origin)
     }

@@ -96,6 +96,7 @@ impl<'d> Compiler<'d> {
             setup: Vec::new(),
             auth: None,
             limits: LimitsPlan::default(),
+            cookies: definition.cookies,
             delay_scale_ppm: definition.delay_scale_ppm,
             buffers: Default::default(),
             setup_values: Default::default(),

@@ -23,9 +23,9 @@ mod write;
 
 pub use compile::{CompileError, compile};
 pub use definition::{
-    Absent, Action, Assignment, Auth, Body, Capture, CaptureFrom, CellKind, Credentials, Data,
-    Deal, Definition, Delay, JsonTemplate, KeepLogin, Limits, Metric, MetricKind, OnFailure, Poll,
-    Request, Retry, RetryFailures, Secrecy, Step, Table,
+    Absent, Action, Assignment, Auth, Body, Capture, CaptureFrom, CellKind, Cookies, Credentials,
+    Data, Deal, Definition, Delay, JsonTemplate, KeepLogin, Limits, Metric, MetricKind, OnFailure,
+    Poll, Request, Retry, RetryFailures, Secrecy, Step, Table,
 };
 pub use expression::{Binary, Expression, Fact, Function, RESERVED, Read, Sampler, Unary, words};
 pub use interpreter::{Flow, FlowCarry, setup_results};

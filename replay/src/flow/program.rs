@@ -15,7 +15,8 @@ use serde::Deserialize;
 
 use super::compile::{self, CompileError};
 use super::definition::{
-    Credentials, Deal, Definition, Delay, MetricKind, OnFailure, RetryFailures, Secrecy, Table,
+    Cookies, Credentials, Deal, Definition, Delay, MetricKind, OnFailure, RetryFailures, Secrecy,
+    Table,
 };
 use super::expression::{Binary, Fact, Function, Sampler, Unary};
 use super::value::Value;
@@ -45,6 +46,7 @@ pub struct Program {
     pub(super) setup: Vec<Rc<str>>,
     pub(super) auth: Option<AuthPlan>,
     pub(super) limits: LimitsPlan,
+    pub(super) cookies: Cookies,
     pub(super) delay_scale_ppm: u32,
     pub(super) buffers: RefCell<Buffers>,
     /// Set-up's results as they were last handed over, read: they are the same for all sessions of
@@ -213,6 +215,7 @@ pub(super) struct RequestPlan {
     pub(super) body: Option<Template>,
     pub(super) timeout: Option<Duration>,
     pub(super) expected: Expected,
+    pub(super) redirects_max: Option<u32>,
     pub(super) body_read: BodyRead,
     pub(super) captures: Vec<CapturePlan>,
     pub(super) checks: Vec<(Name, Expr)>,
@@ -252,6 +255,7 @@ pub(super) struct CapturePlan {
 pub(super) enum Source {
     Json(Rc<str>),
     Header(Rc<str>),
+    Cookie(Rc<str>),
     Pattern(Id, usize),
 }
 

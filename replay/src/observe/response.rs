@@ -10,6 +10,7 @@ use super::ReadError;
 use super::pointer;
 use super::read::parse;
 use crate::Secret;
+use crate::cookies::{self, Address, CookieUse, has_set_cookie};
 use crate::secret::is_secret_name;
 use crate::state::State;
 use crate::trace::record::Asked;
@@ -38,14 +39,67 @@ impl ResponseParts {
         }
     }
 
+    fn head(&self) -> &[u8] {
+        self.bytes.get(self.head.clone()).unwrap_or_default()
+    }
+
     fn header(&self, name: &str) -> Option<&[u8]> {
-        let head = self.bytes.get(self.head.clone())?;
-        head.split(|byte| *byte == b'\n').find_map(|line| {
+        self.head().split(|byte| *byte == b'\n').find_map(|line| {
             let colon = line.iter().position(|byte| *byte == b':')?;
             let is_it = line[..colon].eq_ignore_ascii_case(name.as_bytes());
             is_it.then(|| line[colon + 1..].trim_ascii())
         })
     }
+}
+
+/// Where a redirect leads to, read as any header is.
+pub(crate) fn read_location(state: &State) -> Option<String> {
+    let read = state.read(Asked::Header, || match &*state.scratch.response.borrow() {
+        Some(parts) => Ok(parts.header("Location").map(lossy)),
+        None => Err(ReadError::NoBody),
+    });
+    read.ok().flatten()
+}
+
+/// Takes the cookies that a response sets into the bot's jar. Only where there are any is a value
+/// recorded: a session without cookies pays a glance at each head.
+pub(crate) fn keep_cookies(state: &State) {
+    let is_set = {
+        let own = state.own.borrow();
+        match (own.cookie_use, &own.replay) {
+            (CookieUse::Ignored, _) => false,
+            (CookieUse::Kept, Some(replay)) => replay.next_is(Asked::SetCookie),
+            (CookieUse::Kept, None) => match &*state.scratch.response.borrow() {
+                Some(parts) => has_set_cookie(parts.head()),
+                None => false,
+            },
+        }
+    };
+    if !is_set {
+        return;
+    }
+    {
+        // Only now: what a server set and the jar did not take may stand in the response's body.
+        let mut own = state.own.borrow_mut();
+        let own = &mut *own;
+        own.vault.retain_cookies(|secret| own.jar.as_ref().is_some_and(|jar| jar.holds(secret)));
+    }
+    let read = state.read(Asked::SetCookie, || match &*state.scratch.response.borrow() {
+        Some(parts) => Ok(cookies::read_all(parts.head())),
+        None => Err(ReadError::NoBody),
+    });
+    let request = state.request();
+    let mut own = state.own.borrow_mut();
+    let own = &mut *own;
+    let jar = own.jar.get_or_insert_default();
+    let from = Address::new(request.origin(), request.target());
+    for cookie in read.unwrap_or_default() {
+        jar.store(cookie, &from, state.now_us.get());
+    }
+}
+
+fn lossy(value: &[u8]) -> String {
+    String::from_utf8_lossy(value).into_owned()
 }
 
 /// A response. What is read from it is recorded; what is not read is gone with the next command.
@@ -102,7 +156,7 @@ impl Response {
         }
         let read = self.read(Asked::Header, |parts| {
             let value = parts.header(name);
-            Ok(value.map(|value| String::from_utf8_lossy(value).into_owned()))
+            Ok(value.map(lossy))
         });
         read.ok().flatten()
     }

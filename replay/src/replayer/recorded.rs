@@ -82,6 +82,11 @@ impl Recorded {
         None
     }
 
+    /// Whether the record goes on with such a value.
+    pub(crate) fn next_is(&self, asked: Asked) -> bool {
+        self.unread() == Some(asked)
+    }
+
     /// The value just read does not fit the bot's view.
     pub(crate) fn view_changed(&mut self, asked: Asked) {
         self.problem.get_or_insert(Problem::View(asked));

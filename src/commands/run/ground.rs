@@ -11,10 +11,10 @@ use super::embedded::Embedded;
 use super::identity::Identity;
 use super::job::Job;
 use super::machine::Machine;
-use super::target;
+use super::{target, tls};
 use crate::background;
 use crate::cli::RunArgs;
-use crate::engine::{Control, DriverChoice, Resolver, RunPlan, ScenarioPlan};
+use crate::engine::{Control, DriverChoice, Resolver, RunPlan, ScenarioPlan, Tls};
 
 /// Checked, started and reached: all that plans have in common.
 pub(super) struct Ground {
@@ -26,6 +26,7 @@ pub(super) struct Ground {
     pub(super) facts: RunFacts,
     shared_secrets: Vec<String>,
     resolver: Resolver,
+    pub(super) tls: Tls,
     origin: (String, Vec<SocketAddr>),
     io_driver: DriverChoice,
     sources: Vec<std::net::IpAddr>,
@@ -43,6 +44,7 @@ impl Ground {
     ///
     /// What this machine or the target cannot do.
     pub(super) fn prepare(args: &RunArgs, job: &Job) -> anyhow::Result<Self> {
+        let tls = tls::prepare(&job.tls, &args.connection)?;
         let machine = Machine::prepare(args, job)?;
         let identity = Identity::new(job.seed);
         let control = Arc::new(Control::default());
@@ -56,7 +58,7 @@ impl Ground {
                 (embedded.url(), Some(embedded))
             }
         };
-        let origin = target::reach(&target::origin(&target)?, &resolver)?;
+        let origin = target::reach(&target::origin(&target)?, &resolver, &tls)?;
         Ok(Self {
             facts: identity.facts(&target, args.task_index, job),
             shared_secrets: job.shared_secrets.clone(),
@@ -65,6 +67,7 @@ impl Ground {
             control,
             target,
             resolver,
+            tls,
             origin,
             io_driver: args.machine.io_driver,
             sources: args.machine.local_ips.iter().flatten().copied().collect(),
@@ -86,6 +89,7 @@ impl Ground {
             io_driver: self.io_driver,
             origins: vec![self.origin.clone()],
             resolver: self.resolver.clone(),
+            tls: self.tls.clone(),
             sources: self.sources.clone(),
             timeout: self.timeout,
             drain: self.drain,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tallyho_replay::SecretKey;
 use tallyho_replay::flow::Definition;
 
-use crate::engine::{BotMaker, Profile};
+use crate::engine::{BotMaker, Profile, TlsOptions};
 use crate::metrics::Threshold;
 
 /// A checked run.
@@ -26,6 +26,8 @@ pub(super) struct Job {
     /// Names and values for the vaults of bots.
     pub(super) secrets: Vec<(String, String)>,
     pub(super) thresholds: Vec<Threshold>,
+    /// How TLS is spoken.
+    pub(super) tls: TlsOptions,
     /// Runs once before all bots, and hands them what it keeps.
     pub(super) setup: Option<Part>,
     /// Runs once after all bots.

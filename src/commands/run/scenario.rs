@@ -11,7 +11,7 @@ use super::job::{Job, Load, Part};
 use crate::cli::RunArgs;
 use crate::commands::check;
 use crate::config::{self, BotKind, BotPlan, Findings, Options, Overrides, Plan};
-use crate::engine::{BotMaker, OnNoFreeBot, Profile, Rate, Spacing, Stage, Supply};
+use crate::engine::{BotMaker, OnNoFreeBot, Profile, Rate, Spacing, Stage, Supply, TlsOptions};
 use crate::metrics::Threshold;
 
 /// Reads the scenario with what the command line says about it.
@@ -32,6 +32,7 @@ pub(super) fn job(path: &Path, args: &RunArgs, bots: &Registry) -> Result<Job, F
         },
         seed: args.seed,
         delay_scale_ppm: args.scenario.delay_scale,
+        max_redirects: args.request.max_redirects,
         ..check::scenario_options(bots)
     };
     let mut checked = config::check(path, &options)?;
@@ -84,6 +85,7 @@ fn from_plan(path: &Path, plan: &Plan, thresholds: Vec<Threshold>, bots: &Regist
         shared_secrets: Vec::new(),
         secrets: plan.secrets.clone(),
         thresholds,
+        tls: TlsOptions::default(),
         setup: part(&plan.setup, plan.setup_timeout),
         teardown: part(&plan.teardown, plan.teardown_timeout),
         config: describe(plan),

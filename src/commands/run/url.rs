@@ -11,7 +11,7 @@ use super::identity;
 use super::job::{Job, Load};
 use super::load;
 use crate::cli::{RequestArgs, RunArgs};
-use crate::engine::BotMaker;
+use crate::engine::{BotMaker, TlsOptions};
 use crate::exit::BadUsage;
 
 /// Checks the request and the load that the flags describe.
@@ -50,6 +50,7 @@ pub(super) fn job(args: &RunArgs) -> Result<Job, BadUsage> {
         shared_secrets,
         secrets: Vec::new(),
         thresholds: Vec::new(),
+        tls: TlsOptions::default(),
         setup: None,
         teardown: None,
         config,
@@ -84,6 +85,7 @@ fn request(url: &str, args: &RequestArgs) -> Result<SingleRequestSettings, BadUs
         url: url.to_owned(),
         headers: Headers::Pairs(headers),
         body,
+        max_redirects: args.max_redirects,
         ..SingleRequestSettings::default()
     })
 }
@@ -129,9 +131,6 @@ fn check(url: &str, method: Method, headers: &[(String, String)]) -> Result<(), 
     if let Err(error) = Prepared::builder(method, None, url).build() {
         let help = "write for example http://127.0.0.1:8080/items";
         return Err(BadUsage(format!("{url}: {error}; {help}")));
-    }
-    if url.starts_with("https:") {
-        return Err(BadUsage(format!("{url}: https is not supported yet; use http")));
     }
     for (name, value) in headers {
         let with_header = Prepared::builder(method, None, url).header(name, value).build();

@@ -48,6 +48,7 @@ impl Compiler<'_> {
             body,
             timeout: timeout.map(Duration::from_micros),
             expected: expected(&request.expect)?,
+            redirects_max: request.redirects_max,
             body_read: body_read(request),
             captures,
             checks,
@@ -152,6 +153,7 @@ impl Compiler<'_> {
         let from = match &capture.from {
             CaptureFrom::Json(pointer) => Source::Json(Rc::from(pointer.as_str())),
             CaptureFrom::Header(name) => Source::Header(Rc::from(name.as_str())),
+            CaptureFrom::Cookie(name) => Source::Cookie(Rc::from(name.as_str())),
             CaptureFrom::Pattern(pattern, group) => {
                 Source::Pattern(self.pattern(pattern)?, *group as usize)
             }
@@ -200,8 +202,10 @@ fn expected(ranges: &[(u16, u16)]) -> Compile<Expected> {
 
 /// Whether captures, checks or a poll look into the body: if not, it is never kept.
 fn body_read(request: &Request) -> BodyRead {
-    let mut reads =
-        request.captures.iter().any(|capture| !matches!(capture.from, CaptureFrom::Header(_)));
+    let mut reads = request
+        .captures
+        .iter()
+        .any(|capture| !matches!(capture.from, CaptureFrom::Header(_) | CaptureFrom::Cookie(_)));
     let conditions = request.checks.iter().map(|(_, condition)| condition);
     for condition in conditions.chain(request.poll.as_ref().map(|poll| &poll.until)) {
         condition.walk(&mut |part| {
