@@ -6,6 +6,7 @@
 mod embedded;
 mod folder;
 mod ground;
+mod heartbeat;
 mod identity;
 mod job;
 mod lines;
@@ -40,6 +41,7 @@ pub(super) use scenario::config_of;
 
 use folder::Folder;
 use ground::Ground;
+use heartbeat::Heartbeat;
 use job::Job;
 use progress::Progress;
 
@@ -65,9 +67,11 @@ pub fn run(args: &RunArgs, bots: &Registry) -> anyhow::Result<Exit> {
     plan.trace = trace;
     plan.setup.clone_from(&setup);
     plan.thresholds.clone_from(&job.thresholds);
+    let heartbeat = job.heartbeat.as_ref().map(|part| Heartbeat::start(&ground, part));
     let mut progress = Progress::new(args, &job.title, &ground, &plan);
     let result = engine::run(plan, &ground.control, &mut progress).map_err(anyhow::Error::msg)?;
     progress.finish();
+    heartbeat.into_iter().for_each(Heartbeat::stop);
     let teardown = job.teardown.as_ref().map(|part| part::tear_down(&ground, part, setup));
     let teardown = teardown.transpose();
     let exit = finish(args, &job, (&ground, &folder), result)?;

@@ -139,8 +139,7 @@ impl Crowd {
             session.set_recording(if is_recorded { Recording::On } else { Recording::Off });
             queue.push(Reverse((number * 1_000, sessions.len())));
             let record = Vec::new();
-            let running =
-                Running { session, number, ordinal: 0, next: None, record, is_recorded };
+            let running = Running { session, number, ordinal: 0, next: None, record, is_recorded };
             sessions.push(running);
         }
         while let Some(Reverse((at_us, index))) = queue.pop() {

@@ -108,11 +108,7 @@ impl TallyUp {
     }
 
     /// The response to a call, if it is a success; tried again while the server fails.
-    async fn answer(
-        &mut self,
-        ctx: &mut Context,
-        call: &Call<'_>,
-    ) -> Result<Response, CallError> {
+    async fn answer(&mut self, ctx: &mut Context, call: &Call<'_>) -> Result<Response, CallError> {
         self.renew_login(ctx).await?;
         let mut tries = 1;
         loop {

@@ -218,9 +218,7 @@ fn read<T: Serialize + for<'a> Deserialize<'a>>(
     response: &Response,
     name: &'static str,
 ) -> Result<T, CallError> {
-    response
-        .json()
-        .map_err(|error| CallError { name, kind: CallErrorKind::Unreadable(error) })
+    response.json().map_err(|error| CallError { name, kind: CallErrorKind::Unreadable(error) })
 }
 
 fn now_us(ctx: &Context) -> u64 {

@@ -25,6 +25,9 @@ pub struct TallyUpConfig {
     /// What all delays are multiplied by.
     #[serde(rename = "delayScale", deserialize_with = "millionths")]
     pub(super) delay_scale_ppm: u64,
+    /// Whether a bot beside the others looks at the target's health.
+    #[serde(deserialize_with = "flag")]
+    pub(super) heartbeat: bool,
     /// Whether bots visit events, challenges and the social screen.
     #[serde(deserialize_with = "flag")]
     pub(super) play_async: bool,
@@ -57,6 +60,9 @@ pub struct TallyUpConfig {
     pub(super) carry_logins: bool,
     /// Statuses besides 200 to 399 that are answers of the game's rules, not failures.
     pub(super) refusals: Vec<u16>,
+    /// Money that every user has when a session starts.
+    #[serde(deserialize_with = "whole")]
+    pub(super) min_balance: u64,
     /// Pause after the test's events are cancelled, in seconds.
     #[serde(deserialize_with = "whole")]
     pub(super) set_up_pause_sec: u64,
@@ -68,6 +74,7 @@ impl Default for TallyUpConfig {
             vus_max: 0,
             enable_delays: false,
             delay_scale_ppm: MILLION,
+            heartbeat: true,
             play_async: false,
             max_action_retries: 50,
             max_hidden_tournaments: 5,
@@ -85,6 +92,7 @@ impl Default for TallyUpConfig {
             login_throttles: LoginThrottles::BackOff,
             carry_logins: true,
             refusals: vec![404, 409],
+            min_balance: 500,
             set_up_pause_sec: 15,
         }
     }

@@ -198,6 +198,9 @@ impl Bot for TallyUpHealth {
     }
 
     async fn session(&mut self, ctx: &mut Context) -> Outcome {
+        if !self.config.heartbeat {
+            return Outcome::StopBot;
+        }
         while !ctx.stopping() {
             let probe = ctx.get("/health").name("health").timeout(HEALTH_INTERVAL).discard_body();
             let is_well = probe.send().await.is_ok_and(|response| response.is_success());

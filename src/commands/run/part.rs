@@ -5,11 +5,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::bail;
-use tallyho_replay::{Command, Failure, Outcome, ResponseParts, Session, Site, flow};
+use tallyho_replay::{Command, Failure, Outcome, ResponseParts, Session, Site};
 
 use super::ground::Ground;
 use super::job::Part;
-use super::scenario::declared;
 use crate::engine::{self, Control, DriverReport, Observer, Profile, ScenarioPlan, Watch};
 use crate::metrics::Collector;
 
@@ -20,7 +19,7 @@ use crate::metrics::Collector;
 /// When its session does not end well, or not in time.
 pub(super) fn set_up(ground: &Ground, part: &Part) -> anyhow::Result<Arc<[u8]>> {
     let carry = play(ground, part, ("set-up", &ground.control), None)?;
-    Ok(flow::setup_results(&part.definition, &carry).into())
+    Ok(part.results(&carry).into())
 }
 
 /// Runs teardown with what set-up handed to all, also when the run was stopped by a signal.
@@ -48,7 +47,7 @@ fn play(
     let mut plan = ground.plan_of_one(ScenarioPlan {
         name: name.to_owned(),
         key: Site::of(name).key(),
-        bot: declared(part.definition.clone()),
+        bot: part.maker(),
         profile: Profile::PerVuIterations { vus: 1, iterations: 1, max_duration: part.timeout },
         start: Duration::ZERO,
         graceful_stop: Duration::ZERO,

@@ -62,8 +62,7 @@ impl TallyUp {
             Err(GameError::Call(_) | GameError::Late(_)) => return Next::Error,
         }
         let is_event = session.special_event_data.is_some();
-        let metric =
-            if is_event { metrics::EVENT_GAME_MOVES } else { metrics::ASYNC_GAME_MOVES };
+        let metric = if is_event { metrics::EVENT_GAME_MOVES } else { metrics::ASYNC_GAME_MOVES };
         ctx.counter(metric, 1);
         let opponent = session.opponent.as_ref();
         let against = Against {

@@ -61,7 +61,8 @@ impl TallyUp {
     /// One in which a move is required; else the first with a prize, to join, under way, lost;
     /// else one that is over.
     fn event_to_select(&self, ctx: &Context) -> Option<SpecialEvent> {
-        let required: Vec<&str> = self.required().filter_map(|session| session.event_id()).collect();
+        let required: Vec<&str> =
+            self.required().filter_map(|session| session.event_id()).collect();
         if let Some(id) = ctx.draw(site!("events.required")).pick(&required)
             && let Some(event) = self.events.find(id)
         {
@@ -69,16 +70,13 @@ impl TallyUp {
         }
         let is_prize = |status| matches!(status, UserStatus::Won | UserStatus::RunnerUp);
         let is_active = |status| matches!(status, UserStatus::Active | UserStatus::Playing);
-        let wishes: [&dyn Fn(UserStatus) -> bool; 4] = [
-            &is_prize,
-            &|status| status == UserStatus::Uninvolved,
-            &is_active,
-            &|status| status == UserStatus::Eliminated,
-        ];
+        let wishes: [&dyn Fn(UserStatus) -> bool; 4] =
+            [&is_prize, &|status| status == UserStatus::Uninvolved, &is_active, &|status| {
+                status == UserStatus::Eliminated
+            }];
         let current = &self.events.current;
-        let wished = wishes
-            .iter()
-            .find_map(|wish| current.iter().find(|event| wish(event.user_status)));
+        let wished =
+            wishes.iter().find_map(|wish| current.iter().find(|event| wish(event.user_status)));
         if let Some(event) = wished {
             return Some(event.clone());
         }

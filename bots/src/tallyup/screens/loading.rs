@@ -16,10 +16,7 @@ impl TallyUp {
     ///
     /// # Errors
     /// Without a user there is no session.
-    pub(in crate::tallyup) async fn loading(
-        &mut self,
-        ctx: &mut Context,
-    ) -> Result<(), CallError> {
+    pub(in crate::tallyup) async fn loading(&mut self, ctx: &mut Context) -> Result<(), CallError> {
         let startup = json!({"foregrounded": false, "installed": false});
         self.call_only(ctx, &post("startup", &startup)).await?;
         self.log_in(ctx).await?;
@@ -59,8 +56,9 @@ impl TallyUp {
         for (game, _) in unlocks.iter().filter(|(_, is_unlocked)| !is_unlocked) {
             self.call_for_user(ctx, &post("users/unlock_game", &json!({"game": game}))).await?;
         }
-        if self.user.account < 500 {
-            self.call_for_user(ctx, &post("users/set_balance", &json!({"amount": 500}))).await?;
+        let amount = self.config.min_balance;
+        if self.user.account < amount {
+            self.call_for_user(ctx, &post("users/set_balance", &json!({"amount": amount}))).await?;
         }
         if self.user.secondary_account < 100 {
             let call = post("users/set_secondary_balance", &json!({"amount": 100}));

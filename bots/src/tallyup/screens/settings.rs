@@ -42,9 +42,8 @@ impl TallyUp {
 
     async fn toggle_include_bots(&mut self, ctx: &mut Context) -> Next {
         let wanted = !self.user.profile.exclude_bots;
-        let next = self
-            .act(ctx, &post("users", &json!({"profile": {"excludeBots": wanted}})))
-            .await;
+        let next =
+            self.act(ctx, &post("users", &json!({"profile": {"excludeBots": wanted}}))).await;
         if next == Next::Ok {
             self.user.profile.exclude_bots = wanted;
         }

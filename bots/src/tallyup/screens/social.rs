@@ -99,8 +99,7 @@ impl TallyUp {
         let is_challenge = |session: &&GameSession| {
             session.mode == Mode::Challenge && session.event_id().is_none()
         };
-        let statuses =
-            [SessionStatus::Completed, SessionStatus::Received, SessionStatus::Rejected];
+        let statuses = [SessionStatus::Completed, SessionStatus::Received, SessionStatus::Rejected];
         statuses.into_iter().find_map(|status| {
             let mut sessions = self.user.sessions.iter().filter(is_challenge);
             sessions.find(|session| session.status == status).cloned()
