@@ -11,6 +11,7 @@ use crate::commands::check::CheckArgs;
 use crate::commands::compare::CompareArgs;
 use crate::commands::replay::ReplayArgs;
 use crate::commands::report::ReportArgs;
+use crate::commands::run::OnlyArgs;
 use crate::commands::serve::ServeArgs;
 use crate::commands::sessions::SessionsArgs;
 use crate::commands::trace::{CapsuleArgs, TraceCommand};
@@ -169,6 +170,11 @@ pub struct RecordArgs {
     /// When the trace is this large, only failing sessions and one in 1024 of the others are added
     #[arg(long, value_name = "BYTES", value_parser = units::bytes, default_value = "8GiB")]
     pub trace_max_bytes: u64,
+
+    /// Send a W3C traceparent header with every request, so that the server's logs can be joined
+    /// to a session; `tallyho replay --session` prints it
+    #[arg(long)]
+    pub traceparent: bool,
 }
 
 /// Which sessions are recorded.
@@ -259,6 +265,10 @@ pub struct ScenarioArgs {
     /// Play one session of one bot, and print every request, response, choice and check
     #[arg(long)]
     pub once: bool,
+
+    /// One session of a run once more.
+    #[command(flatten)]
+    pub only: OnlyArgs,
 
     /// Make think times shorter or longer, for example 0.1; choices stay the same
     #[arg(long, value_name = "FACTOR", value_parser = units::millionths)]

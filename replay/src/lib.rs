@@ -92,9 +92,10 @@ pub mod secret;
 pub mod session;
 mod state;
 pub mod trace;
+mod traceparent;
 
 pub use bot::{Bot, BotType, Companions, ConfigError, Context, Registry, RequestBuilder};
-pub use draw::{Draw, SAMPLER_VERSION, SessionKey, Site, permuted, site};
+pub use draw::{Draw, Drawn, SAMPLER_VERSION, SessionKey, Site, permuted, site};
 pub use failure::Failure;
 pub use name::Name;
 pub use observe::{Level, Note, ReadError, Response, ResponseParts};
@@ -108,3 +109,4 @@ pub use session::{
     Who,
 };
 pub use state::{Recording, SITES_MAX, Scratch};
+pub use traceparent::Traceparent;

@@ -11,6 +11,8 @@
 //! a live body is parsed the vault lies where `Secret` can find it. It is empty at all other
 //! times, and a replay never fills it.
 
+mod mask;
+
 use std::any::Any;
 use std::cell::RefCell;
 use std::fmt;
@@ -25,6 +27,8 @@ use siphasher::sip::SipHasher24;
 
 use crate::request::push_percent_encoded;
 
+pub use mask::{hide_header_values, hide_json_values, hide_pair_values};
+
 /// What every placeholder starts with.
 pub const PLACEHOLDER_PREFIX: &str = "tallyho-secret-";
 
@@ -37,12 +41,6 @@ pub const SECRETS_MAX: usize = 64;
 
 /// The longest secret: twice what a server accepts in one header by default.
 pub const SECRET_BYTES_MAX: usize = 16 * 1024;
-
-/// Shorter values are not searched for in what is kept: "on" or "1234" would mask half a body.
-const MASKED_BYTES_MIN: usize = 8;
-
-/// Plain, as in a JSON string, and as in a JSON string within one: a JSON body read as text.
-const MASKED_FORMS: usize = 3;
 
 /// A value that must not be written down, as its placeholder.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -318,28 +316,6 @@ impl Vault {
         Ok(())
     }
 
-    /// Replaces every secret of this bot in `bytes`, plain or as in a JSON string, by its
-    /// placeholder. For whatever is kept for people to read.
-    pub fn mask(&self, bytes: &mut Vec<u8>) {
-        for (secret, value) in self.all() {
-            let is_cookie = self.cookies.iter().any(|(known, _)| *known == secret);
-            if value.len() < MASKED_BYTES_MIN || (is_cookie && !looks_like_a_key(value)) {
-                continue;
-            }
-            let placeholder = secret.to_string();
-            let mut form = value.as_bytes().to_vec();
-            for _ in 0..MASKED_FORMS {
-                replace_all(bytes, &form, placeholder.as_bytes());
-                let text = String::from_utf8_lossy(&form).into_owned();
-                form.clear();
-                escape_json(&text, &mut form);
-                if form == text.as_bytes() {
-                    break;
-                }
-            }
-        }
-    }
-
     /// Runs `parse` with this vault open to [`Secret`]'s `Deserialize`. A panic inside is handed
     /// back, so that the vault always returns.
     pub(crate) fn while_open<R>(&mut self, parse: impl FnOnce() -> R) -> Caught<R> {
@@ -354,12 +330,6 @@ impl fmt::Debug for Vault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.entries.iter().map(|(secret, _)| secret)).finish()
     }
-}
-
-/// Whether a cookie's value is searched for in what is read: a session id is, but not a language, a
-/// theme or a number, which bodies hold for other reasons.
-fn looks_like_a_key(value: &str) -> bool {
-    value.len() >= 2 * MASKED_BYTES_MIN && !value.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Whether a placeholder's start is in the bytes.
@@ -405,13 +375,4 @@ fn escape_json(value: &str, out: &mut Vec<u8>) {
     serde_json::to_writer(&mut *out, value).expect("a text is always JSON, a Vec never fails");
     out.pop();
     out.remove(start);
-}
-
-fn replace_all(bytes: &mut Vec<u8>, from: &[u8], to: &[u8]) {
-    let mut at = 0;
-    while let Some(found) = memmem::find(&bytes[at..], from) {
-        at += found;
-        bytes.splice(at..at + from.len(), to.iter().copied());
-        at += to.len();
-    }
 }

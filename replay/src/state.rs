@@ -181,24 +181,29 @@ impl State {
     }
 
     pub(crate) fn draw(&self, site: Site) -> Draw {
-        let n = self.count(site, site.key());
-        self.key.get().draw(site, n)
+        let n = self.count(site.key());
+        self.noted(site, self.key.get().draw(site, n))
     }
 
     pub(crate) fn draw_new(&self, site: Site) -> Draw {
         // Counted apart from `draw` at the same site, so that neither moves the other.
-        let n = self.count(site, !site.key());
+        let n = self.count(!site.key());
         let who = self.who.get();
         let run_id = self.run.run_id;
-        SessionKey::new_each_run(run_id, who.scenario, who.bot, who.session).draw(site, n)
+        let key = SessionKey::new_each_run(run_id, who.scenario, who.bot, who.session);
+        self.noted(site, key.draw(site, n))
     }
 
-    fn count(&self, site: Site, key: u64) -> u32 {
-        let mut own = self.own.borrow_mut();
-        if let Some(replay) = &mut own.replay {
-            replay.trail_draw(site);
+    /// In a replay, what comes out of the draw is a part of the trail.
+    fn noted(&self, site: Site, draw: Draw) -> Draw {
+        match &mut self.own.borrow_mut().replay {
+            Some(replay) => draw.noted_in(&replay.trail_draw(site)),
+            None => draw,
         }
-        let sites = &mut own.sites;
+    }
+
+    fn count(&self, key: u64) -> u32 {
+        let sites = &mut self.own.borrow_mut().sites;
         let index = match sites.binary_search_by_key(&key, |(key, _)| *key) {
             Ok(index) => index,
             Err(index) => {

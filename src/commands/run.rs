@@ -14,6 +14,7 @@ mod live;
 mod load;
 mod machine;
 mod once;
+mod only;
 mod painter;
 mod part;
 mod progress;
@@ -23,20 +24,22 @@ mod screen;
 mod target;
 mod tls;
 mod url;
+mod verified;
 
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
-use tallyho_replay::trace::{Header, ScenarioHeader};
+use tallyho_replay::trace::ScenarioHeader;
 use tallyho_replay::{Registry, Site};
 
-use crate::cli::{RecordChoice, RunArgs};
-use crate::engine::{self, Control, Record, RunResult, ScenarioPlan, TracePlan};
+use crate::cli::RunArgs;
+use crate::engine::{self, Control, RunResult, ScenarioPlan};
 use crate::exit::{BadUsage, Exit};
 use crate::output;
-use crate::report::{Facts, Report, html, k6_summary, rfc3339, text};
+use crate::report::{Facts, Report, TraceReport, html, k6_summary, rfc3339, text};
 
+pub use only::OnlyArgs;
 pub(super) use scenario::config_of;
 
 use folder::Folder;
@@ -44,6 +47,7 @@ use ground::Ground;
 use heartbeat::Heartbeat;
 use job::Job;
 use progress::Progress;
+use recorded::Recording;
 
 /// Runs the load and prints the report.
 ///
@@ -54,27 +58,35 @@ use progress::Progress;
 pub fn run(args: &RunArgs, bots: &Registry) -> anyhow::Result<Exit> {
     let Some(mut job) = job(args, bots)? else { return Ok(Exit::BadUsage) };
     load::apply(&mut job, args)?;
-    if args.scenario.once {
-        let ground = Ground::prepare(args, &job)?;
-        return once::run(args, job, &ground);
-    }
+    let original = only::original(&args.scenario.only, &mut job)?;
     let folder = Folder::create(args.output.out.as_deref())?;
     let ground = Ground::prepare(args, &job)?;
     let folder = folder.named(&ground.identity.id)?;
-    let setup = job.setup.as_ref().map(|part| part::set_up(&ground, part)).transpose()?;
-    let trace = trace(args, &job, &ground, &folder);
+    let recording = Recording { args, ground: &ground, folder: &folder };
+    if args.scenario.once {
+        return once::run(job, &recording);
+    }
+    if let Some(name) = &args.scenario.only.only {
+        return only::run(name, (job, original), &recording, bots);
+    }
+    let setup = job.setup.as_ref().map(|part| part::set_up(&recording, part)).transpose()?;
+    let trace = recording.plan(None, headers(&job));
     let mut plan = ground.plan(scenarios(&mut job));
     plan.trace = trace;
-    plan.setup.clone_from(&setup);
+    if let Some(setup) = &setup {
+        plan.setup = Some(Arc::clone(&setup.results));
+        plan.shared_secrets.extend(setup.secrets.iter().cloned());
+    }
     plan.thresholds.clone_from(&job.thresholds);
-    let heartbeat = job.heartbeat.as_ref().map(|part| Heartbeat::start(&ground, part));
+    let heartbeat = job.heartbeat.as_ref().map(|part| Heartbeat::start(&recording, part));
     let mut progress = Progress::new(args, &job.title, &ground, &plan);
     let result = engine::run(plan, &ground.control, &mut progress).map_err(anyhow::Error::msg)?;
     progress.finish();
     heartbeat.into_iter().for_each(Heartbeat::stop);
-    let teardown = job.teardown.as_ref().map(|part| part::tear_down(&ground, part, setup));
+    let teardown =
+        job.teardown.as_ref().map(|part| part::tear_down(&recording, part, setup.as_ref()));
     let teardown = teardown.transpose();
-    let exit = finish(args, &job, (&ground, &folder), result)?;
+    let exit = finish(&recording, &job, result, bots)?;
     // The report comes first: what was measured is worth more than a failed clean-up.
     teardown?;
     Ok(exit)
@@ -106,32 +118,12 @@ fn job(args: &RunArgs, bots: &Registry) -> anyhow::Result<Option<Job>> {
     }
 }
 
-/// What is recorded of the run, and where; nothing with `--record off`.
-fn trace(args: &RunArgs, job: &Job, ground: &Ground, folder: &Folder) -> Option<TracePlan> {
-    let record = match args.record.record {
-        RecordChoice::All => Record::All,
-        RecordChoice::Failing => Record::Failing,
-        RecordChoice::Off => return None,
-    };
-    let scenarios = job.loads.iter().map(|load| {
-        let bot = (load.bot)();
-        ScenarioHeader {
-            name: load.name.clone(),
-            key: Site::of(&load.name).key(),
-            bot: bot.name().to_owned(),
-            bot_version: bot.version(),
-            config: load.bot_config.clone(),
-        }
-    });
-    let since_epoch = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
-    let header = Header {
-        run: ground.identity.id.clone(),
-        started_unix_us: u64::try_from(since_epoch.as_micros()).unwrap_or(u64::MAX),
-        scenarios: scenarios.collect(),
-        ..Header::new(&ground.facts)
-    };
-    let path = folder.path().join(recorded::file_name(args.task_index));
-    Some(TracePlan { header, path, record, bytes_max: args.record.trace_max_bytes })
+/// The job's loads as a trace's header names them.
+fn headers(job: &Job) -> Vec<ScenarioHeader> {
+    let loads = job.loads.iter();
+    loads
+        .map(|load| recorded::scenario(&load.name, &(load.bot)(), load.bot_config.clone()))
+        .collect()
 }
 
 /// Takes the job's loads as the engine wants them.
@@ -143,24 +135,35 @@ fn scenarios(job: &mut Job) -> Vec<ScenarioPlan> {
         profile: load.profile,
         start: load.start,
         graceful_stop: load.graceful_stop,
+        begin: None,
     };
     job.loads.drain(..).map(plan).collect()
 }
 
 /// Writes `run.json` and `report.html`, prints the report, and says how to exit.
 fn finish(
-    args: &RunArgs,
+    recording: &Recording<'_>,
     job: &Job,
-    (ground, folder): (&Ground, &Folder),
     result: RunResult,
+    bots: &Registry,
 ) -> anyhow::Result<Exit> {
+    let Recording { args, ground, folder } = *recording;
+    let trace = match &result.trace {
+        None => None,
+        Some(trace) => {
+            let verified = verified::verify(recording, &result, trace, bots);
+            let verified = Some(verified);
+            Some(TraceReport { verified, ..recorded::trace(trace, args.task_index) })
+        }
+    };
+    let differs = trace.as_ref().is_some_and(TraceReport::differs);
     let (lost_workers, aborted) = (result.lost_workers, result.abort_reason.is_some());
     let ended_by_threshold = result.failed_threshold.is_some();
     let facts = Facts {
         run: ground.identity.run(&job.title, folder, stopped_by(&ground.control, &result)),
         config: job.config.clone(),
         task: ground.machine.task(args.task_index, &result),
-        trace: result.trace.as_ref().map(|trace| recorded::trace(trace, args.task_index)),
+        trace,
         failing: recorded::failing(&result, folder),
         started_at: rfc3339(result.started_at),
         ended_at: rfc3339(result.started_at + result.elapsed),
@@ -187,6 +190,7 @@ fn finish(
         0 if aborted => Exit::Aborted,
         0 if ended_by_threshold || report.has_failed_threshold() => Exit::Threshold,
         0 if report.is_invalid() && !args.verdict.allow_degraded => Exit::Invalid,
+        0 if differs => Exit::Differs,
         0 => Exit::Ok,
         _ => Exit::Signal,
     })

@@ -34,7 +34,7 @@ use std::path::Path;
 
 pub use diagnostic::{Colour, Diagnostic, Findings, Severity, Source};
 pub use duration::{parse_delay, parse_duration, parse_load_duration, parse_rate};
-pub use once::Printer;
+pub use once::{Printer, hide_placeholders};
 pub use parameters::Environment;
 pub use plan::{
     Abort, BotKind, BotPlan, Certificates, Connections, Load, NoData, OnNoFreeBot, Plan, Profile,

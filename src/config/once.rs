@@ -152,8 +152,8 @@ fn body(bytes: &[u8], text: &mut String) {
     }
 }
 
-/// `<secret 3fa2>`: enough to tell two apart, and shorter than a placeholder.
-fn hide_placeholders(text: &str) -> String {
+/// Every placeholder as `<secret 3fa2>`: enough to tell two apart, and shorter.
+pub fn hide_placeholders(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut parts = text.split(PLACEHOLDER);
     out.push_str(parts.next().unwrap_or(""));

@@ -87,7 +87,7 @@ pub(super) type Received = (Response, Vec<u8>);
 pub(super) async fn exchange(
     wire: &Wire<'_>,
     (origin, connections): (&Rc<Origin>, &mut Connections),
-    mut outgoing: Outgoing,
+    outgoing: &mut Outgoing,
     timing: &mut Timing,
 ) -> Result<Received, Failure> {
     wire.slots.set_deadline(wire.slot, timing.started + micros(outgoing.timeout));
@@ -98,7 +98,7 @@ pub(super) async fn exchange(
             None => connect(wire, (origin, connections), timing).await,
         };
         let result = match connection {
-            Ok(connection) => attempt(wire, (connection, connections), &mut outgoing, timing).await,
+            Ok(connection) => attempt(wire, (connection, connections), outgoing, timing).await,
             Err(failure) => Err(failure),
         };
         let is_stale = matches!(result, Err(Failure::StaleConnection));
@@ -109,7 +109,6 @@ pub(super) async fn exchange(
         // The next connection is a new one, which cannot be stale: the loop ends.
     };
     wire.slots.clear_deadline(wire.slot);
-    wire.buffers.give_back(outgoing.bytes);
     result
 }
 

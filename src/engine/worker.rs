@@ -140,6 +140,8 @@ pub(super) struct Scenario {
     /// What the scenario's name is in the key of every draw.
     pub(super) key: u64,
     bot_type: Rc<BotType>,
+    /// What the first session of each bot starts with, if anything.
+    pub(super) carry: Option<Arc<[u8]>>,
     /// Due sessions that have been reported.
     due_reported: Cell<u64>,
 }
@@ -340,7 +342,9 @@ impl Worker {
             self.slots.begin_session(slot, assignment.stop_at, assignment.cut_off);
             let (connections, watch) = (&mut connections, &mut watch);
             let scenario = &scenario;
-            let mut player = Player { worker: &self, scenario, slot, connections, now, watch };
+            let request = Vec::new();
+            let worker = &self;
+            let mut player = Player { worker, scenario, slot, connections, now, request, watch };
             self.bots_playing.set(self.bots_playing.get() + 1);
             let outcome = player.play(&mut session, assignment).await;
             self.bots_playing.set(self.bots_playing.get() - 1);
@@ -391,7 +395,15 @@ fn scenarios(shared: &Shared, worker: usize, recorder: &mut Recorder) -> Vec<Rc<
     for (scenario, claimed) in plan.scenarios.iter().zip(&shared.claimed) {
         let task_index = plan.task_index;
         let seed = plan.facts.seed;
-        let position = Position { worker, workers, task_index, first_bot, seed };
+        let begin = scenario.begin.as_ref();
+        let position = Position {
+            worker,
+            workers,
+            task_index,
+            first_bot: begin.map_or(first_bot, |begin| begin.bot),
+            first_session: begin.map_or(0, |begin| begin.session),
+            seed,
+        };
         let control = Arc::clone(&shared.control);
         scenarios.push(Rc::new(Scenario {
             pacing: Pacing::new(scenario, position, control, Arc::clone(claimed)),
@@ -399,9 +411,12 @@ fn scenarios(shared: &Shared, worker: usize, recorder: &mut Recorder) -> Vec<Rc<
             name: scenario.name.clone(),
             key: scenario.key,
             bot_type: (scenario.bot)(),
+            carry: begin.map(|begin| Arc::clone(&begin.carry)).filter(|carry| !carry.is_empty()),
             due_reported: Cell::new(0),
         }));
-        first_bot += scenario.profile.vus();
+        if begin.is_none() {
+            first_bot += scenario.profile.vus();
+        }
     }
     scenarios
 }

@@ -88,6 +88,7 @@ impl<'d> Compiler<'d> {
             requests: Vec::new(),
             choices: Vec::new(),
             names: Vec::new(),
+            sites: Vec::new(),
             pauses: Vec::new(),
             patterns: Vec::new(),
             data: Vec::new(),
@@ -143,10 +144,11 @@ impl<'d> Compiler<'d> {
         }
         for data in &definition.data {
             let row = self.hidden_slot()?;
+            let site = self.site(&format!("data.{}", data.name));
             self.program.data.push(DataPlan {
                 table: data.table.clone(),
                 deal: data.deal,
-                site: Site::of(&format!("data.{}", data.name)),
+                site,
                 row,
             });
         }
@@ -266,8 +268,16 @@ impl<'d> Compiler<'d> {
         Ok(())
     }
 
+    /// The site of that label, which is kept for people.
+    fn site(&mut self, label: &str) -> Site {
+        let site = Site::of(label);
+        self.program.sites.push((site, label.into()));
+        site
+    }
+
     fn pause(&mut self, delay: Delay, label: &str) -> Id {
-        self.program.pauses.push(Pause { delay, site: Site::of(label) });
+        let site = self.site(label);
+        self.program.pauses.push(Pause { delay, site });
         id_of(self.program.pauses.len() - 1)
     }
 

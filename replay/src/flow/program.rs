@@ -35,6 +35,8 @@ pub struct Program {
     pub(super) requests: Vec<RequestPlan>,
     pub(super) choices: Vec<Choices>,
     pub(super) names: Vec<Name>,
+    /// Sites of draws and their labels, for people.
+    pub(super) sites: Vec<(Site, Box<str>)>,
     pub(super) pauses: Vec<Pause>,
     pub(super) patterns: Vec<Regex>,
     pub(super) data: Vec<DataPlan>,
@@ -66,6 +68,12 @@ impl Program {
     /// The bot's name.
     pub fn name(&self) -> &Name {
         &self.name
+    }
+
+    /// The label of a draw's site, if the bot draws there.
+    pub fn label(&self, site: Site) -> Option<&str> {
+        let mut sites = self.sites.iter();
+        sites.find(|(known, _)| *known == site).map(|(_, label)| &**label)
     }
 
     /// The hash of the definition that it was compiled from.

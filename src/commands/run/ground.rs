@@ -33,6 +33,7 @@ pub(super) struct Ground {
     timeout: Duration,
     drain: Duration,
     task_index: u32,
+    traceparent: bool,
     /// The stand-in API, if the job has no target of its own; it ends with this.
     _embedded: Option<Embedded>,
 }
@@ -46,7 +47,7 @@ impl Ground {
     pub(super) fn prepare(args: &RunArgs, job: &Job) -> anyhow::Result<Self> {
         let tls = tls::prepare(&job.tls, &args.connection)?;
         let machine = Machine::prepare(args, job)?;
-        let identity = Identity::new(job.seed);
+        let identity = Identity::new(job.seed).of_run(job.run_number);
         let control = Arc::new(Control::default());
         let resolver =
             background::start(Arc::clone(&control)).context("cannot listen to signals")?;
@@ -74,6 +75,7 @@ impl Ground {
             timeout: args.request.timeout,
             drain: args.drain,
             task_index: args.task_index,
+            traceparent: args.record.traceparent,
             _embedded: embedded,
         })
     }
@@ -95,6 +97,7 @@ impl Ground {
             drain: self.drain,
             thresholds: Vec::new(),
             watch: None,
+            traceparent: self.traceparent,
             trace: None,
             shared_secrets: self.shared_secrets.clone(),
         }

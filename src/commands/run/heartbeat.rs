@@ -8,17 +8,13 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tallyho_replay::Site;
-
-use super::ground::Ground;
 use super::job::Part;
-use super::part::Unseen;
-use crate::engine::{self, Control, Phase, Profile, ScenarioPlan};
+use super::part::{self, Role, Unseen};
+use super::recorded::Recording;
+use crate::engine::{self, Control, Phase};
 
 /// Longer than any run.
 pub(super) const DURATION_MAX: Duration = Duration::from_secs(365 * 86_400);
-/// Its scenario's name.
-const NAME: &str = "heartbeat";
 
 /// A heartbeat under way.
 pub(super) struct Heartbeat {
@@ -28,16 +24,8 @@ pub(super) struct Heartbeat {
 
 impl Heartbeat {
     /// Starts it.
-    pub(super) fn start(ground: &Ground, part: &Part) -> Self {
-        let max_duration = part.timeout;
-        let plan = ground.plan_of_one(ScenarioPlan {
-            name: NAME.to_owned(),
-            key: Site::of(NAME).key(),
-            bot: part.maker(),
-            profile: Profile::PerVuIterations { vus: 1, iterations: 1, max_duration },
-            start: Duration::ZERO,
-            graceful_stop: Duration::ZERO,
-        });
+    pub(super) fn start(recording: &Recording<'_>, part: &Part) -> Self {
+        let plan = part::plan((recording, Role::Heartbeat), part);
         let control = Arc::new(Control::default());
         let controlled = Arc::clone(&control);
         let play = move || engine::run(plan, &controlled, &mut Unseen).map(drop);

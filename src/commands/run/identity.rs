@@ -33,6 +33,12 @@ impl Identity {
         Self { id, is_seed_given: seed.is_some(), seed: seed.unwrap_or_else(random), number }
     }
 
+    /// With the number of a run that is run again, if it is one: what is new in every run is then
+    /// the same as there.
+    pub(super) fn of_run(self, number: Option<u64>) -> Self {
+        Self { number: number.unwrap_or(self.number), ..self }
+    }
+
     /// What all sessions know of the run.
     pub(super) fn facts(&self, target: &str, task_index: u32, job: &Job) -> RunFacts {
         let mut facts = RunFacts {

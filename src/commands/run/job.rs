@@ -19,6 +19,8 @@ pub(super) struct Job {
     pub(super) target: Option<String>,
     /// The seed, if one was given.
     pub(super) seed: Option<u64>,
+    /// The number of the run that is run again, if one is.
+    pub(super) run_number: Option<u64>,
     pub(super) loads: Vec<Load>,
     /// How far apart the bot numbers of two tasks are.
     pub(super) bots_per_task: u64,
@@ -65,7 +67,12 @@ pub(super) enum PartBot {
     /// The scenario's own steps.
     Declared(Box<Definition>),
     /// A bot written in code.
-    Coded { make: Arc<BotMaker> },
+    Coded {
+        /// Makes its type.
+        make: Arc<BotMaker>,
+        /// As a trace keeps it.
+        config: serde_json::Value,
+    },
 }
 
 impl Part {
@@ -73,10 +80,20 @@ impl Part {
     pub(super) fn maker(&self) -> BotMaker {
         match &self.bot {
             PartBot::Declared(definition) => declared((**definition).clone()),
-            PartBot::Coded { make } => {
+            PartBot::Coded { make, .. } => {
                 let make = Arc::clone(make);
                 Box::new(move || make())
             }
+        }
+    }
+
+    /// The bot's configuration, as a trace keeps it.
+    pub(super) fn bot_config(&self) -> serde_json::Value {
+        match &self.bot {
+            PartBot::Declared(definition) => {
+                serde_json::to_value(definition).expect("a definition becomes JSON")
+            }
+            PartBot::Coded { config, .. } => config.clone(),
         }
     }
 

@@ -85,6 +85,7 @@ fn from_plan(path: &Path, plan: &Plan, thresholds: Vec<Threshold>, bots: &Regist
         title: path.display().to_string(),
         target: plan.target.clone(),
         seed: plan.seed,
+        run_number: None,
         loads: loads.collect(),
         bots_per_task: plan.bots_per_task(),
         secret_key: identity::secret_key(),
@@ -183,7 +184,8 @@ fn companion(
     let name = choose(bots.companions(bot))?.to_owned();
     let kind = BotKind::Registered { bot: name.clone(), config: config.clone() };
     let plan = BotPlan { name, kind };
-    Some(PartBot::Coded { make: Arc::new(maker(&plan, bots)) })
+    let make = Arc::new(maker(&plan, bots));
+    Some(PartBot::Coded { make, config: config_of(&plan).1 })
 }
 
 /// A maker of declared bots.

@@ -44,6 +44,7 @@ pub(super) fn job(args: &RunArgs) -> Result<Job, BadUsage> {
         title: args.what.clone(),
         target: Some(origin),
         seed: args.seed,
+        run_number: None,
         bots_per_task: load.profile.vus(),
         loads: vec![load],
         secret_key,

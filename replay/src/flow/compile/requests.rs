@@ -15,7 +15,7 @@ use super::super::program::{
 use super::super::template;
 use super::templates::Pieces;
 use super::{Compile, CompileError, Compiler, id_of};
-use crate::{Expected, Method, Name, Site};
+use crate::{Expected, Method, Name};
 
 impl Compiler<'_> {
     /// The number of a request in the program.
@@ -39,6 +39,7 @@ impl Compiler<'_> {
             .any(|template| !is_fixed(template));
         let form = if changes { Form::Changing } else { Form::Fixed(RefCell::new(None)) };
         let timeout = request.timeout_us.or(self.definition.timeout_us);
+        let retry = request.retry.as_ref().map(|retry| self.retry(retry, &request.name));
         self.program.requests.push(RequestPlan {
             name: Name::from(request.name.clone()),
             method,
@@ -52,7 +53,7 @@ impl Compiler<'_> {
             body_read: body_read(request),
             captures,
             checks,
-            retry: request.retry.as_ref().map(|retry| retry_plan(retry, &request.name)),
+            retry,
             poll,
             credentials: request.credentials,
             on_failure: request.on_failure,
@@ -172,23 +173,25 @@ impl Compiler<'_> {
         })
     }
 
+    fn retry(&mut self, retry: &Retry, name: &str) -> RetryPlan {
+        let site = self.site(&format!("retry.{name}"));
+        RetryPlan {
+            tries: retry.tries,
+            statuses: retry.statuses.clone(),
+            failures: retry.failures,
+            wait: Pause { delay: retry.wait, site },
+            multiplier: retry.multiplier,
+        }
+    }
+
     fn poll(&mut self, poll: &Poll, request: &Request) -> Compile<PollPlan> {
+        let site = self.site(&format!("poll.{}", request.name));
         Ok(PollPlan {
             until: self.resolve(&poll.until)?,
-            every: Pause { delay: poll.every, site: Site::of(&format!("poll.{}", request.name)) },
+            every: Pause { delay: poll.every, site },
             within_us: poll.within_us,
             check: Name::from(format!("{} in time", request.name)),
         })
-    }
-}
-
-fn retry_plan(retry: &Retry, name: &str) -> RetryPlan {
-    RetryPlan {
-        tries: retry.tries,
-        statuses: retry.statuses.clone(),
-        failures: retry.failures,
-        wait: Pause { delay: retry.wait, site: Site::of(&format!("retry.{name}")) },
-        multiplier: retry.multiplier,
     }
 }
 
