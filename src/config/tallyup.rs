@@ -1,10 +1,10 @@
 //! Config files of the TallyUp load test, as its console writes them.
 //!
-//! Such a file is a scenario whose bot is known: it says `"bot": "tallyup"`, or has a `stack` at its
-//! top level. Its keys are merged over `defaults.json` beside it and over the built-in defaults,
-//! whole keys at a time; keys that nobody knows are one warning, unless they look like a slip of
-//! the pen. What the file says about the target is turned into one here, so that everything after
-//! this sees a scenario like any other.
+//! Such a file is a scenario whose bot is known: it says `"bot": "tallyup"`, or has a `stack` at
+//! its top level. Its keys are merged over `defaults.json` beside it and over the built-in
+//! defaults, whole keys at a time; keys that nobody knows are one warning, unless they look like a
+//! slip of the pen. What the file says about the target is turned into one here, so that
+//! everything after this sees a scenario like any other.
 
 use std::path::Path;
 

@@ -74,7 +74,8 @@ impl TallyUp {
                     self.idle(ctx, (5_000, 45_000)).await;
                     self.update_details(ctx, &mut details).await
                 },
-                "eventAction": 60 * UNIT, if has_status => self.event_action(ctx, &mut details).await,
+                "eventAction": 60 * UNIT, if has_status =>
+                    self.event_action(ctx, &mut details).await,
             })
             .acted()
             .unwrap_or(Next::LeaveScreen);
