@@ -28,6 +28,7 @@ mod verified;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use tallyho_replay::trace::ScenarioHeader;
@@ -37,7 +38,7 @@ use crate::cli::RunArgs;
 use crate::engine::{self, Control, RunResult, ScenarioPlan};
 use crate::exit::{BadUsage, Exit};
 use crate::output;
-use crate::report::{Facts, Report, TraceReport, html, k6_summary, rfc3339, text};
+use crate::report::{Facts, PlannedStage, Report, TraceReport, html, k6_summary, rfc3339, text};
 
 pub use only::OnlyArgs;
 pub(super) use scenario::config_of;
@@ -163,6 +164,7 @@ fn finish(
     let facts = Facts {
         run: ground.identity.run(&job.title, folder, stopped_by(&ground.control, &result)),
         config: job.config.clone(),
+        plan: planned(&result),
         task: ground.machine.task(args.task_index, &result),
         trace,
         failing: recorded::failing(&result, folder),
@@ -195,6 +197,18 @@ fn finish(
         0 => Exit::Ok,
         _ => Exit::Signal,
     })
+}
+
+/// What was planned, as the report has it.
+fn planned(result: &RunResult) -> Vec<PlannedStage> {
+    let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    let stages = result.planned.iter().map(|(scenario, piece)| PlannedStage {
+        scenario: scenario.clone(),
+        load: piece.load.clone(),
+        from_us: micros(piece.from),
+        to_us: micros(piece.to),
+    });
+    stages.collect()
 }
 
 fn stopped_by(control: &Arc<Control>, result: &RunResult) -> Option<String> {

@@ -14,6 +14,7 @@ use super::control::{Control, Phase};
 use super::health::Meter;
 use super::pacing::first_numbers;
 use super::plan::RunPlan;
+use super::schedule::Piece;
 use super::scribe::{Outlet, Scribe, TraceResult};
 use super::tracer::{Failing, add_group};
 use super::worker::{Message, Report, Setup, Shared, run_thread};
@@ -37,6 +38,8 @@ pub struct RunResult {
     pub failed_threshold: Option<String>,
     /// A worker that was lost to a bug in the generator.
     pub lost_workers: usize,
+    /// What was planned for the scenarios of these names, counted from the start of the run.
+    pub planned: Vec<(String, Piece)>,
     /// How many scenarios were played.
     pub scenarios: usize,
     /// What became of the trace, if one was written.
@@ -109,10 +112,22 @@ pub fn run(
         abort_reason: control.abort_reason(),
         failed_threshold: judge.failed,
         lost_workers,
+        planned: planned(&shared.plan),
         scenarios: shared.plan.scenarios.len(),
         trace: scribe.map(Scribe::finish),
         failing: gathered.failing,
     })
+}
+
+/// The pieces of all scenarios.
+fn planned(plan: &RunPlan) -> Vec<(String, Piece)> {
+    let pieces = plan.scenarios.iter().flat_map(|scenario| {
+        scenario.profile.pieces().into_iter().map(|Piece { from, to, load }| {
+            let (from, to) = (scenario.start + from, scenario.start + to);
+            (scenario.name.clone(), Piece { from, to, load })
+        })
+    });
+    pieces.collect()
 }
 
 /// How long the coordinator waits for a message before it lets the display be drawn again.
