@@ -97,17 +97,12 @@ function hatch(ctx, left, right, bbox) {
 
 const STAGE_LINES = 3;
 
-// In every chart a line; in the first one also words, one line for each scenario.
-function stages(plan, labelled) {
-  const scenarios = [...new Set(plan.map((stage) => stage.scenario))];
+function stageLines(plan) {
   return (u) => {
-    const { ctx, bbox } = u, size = 11 * uPlot.pxRatio;
+    const { ctx, bbox } = u, end = bbox.left + bbox.width;
     const place = (us) => Math.round(u.valToPos(us / 1e6, "x", true));
-    const end = bbox.left + bbox.width;
     ctx.save();
-    ctx.strokeStyle = ctx.fillStyle = colour("faint");
-    ctx.font = font(size);
-    ctx.textBaseline = "top";
+    ctx.strokeStyle = colour("faint");
     ctx.lineWidth = uPlot.pxRatio;
     ctx.setLineDash([2 * uPlot.pxRatio, 3 * uPlot.pxRatio]);
     for (const x of new Set(plan.flatMap((stage) => [place(stage.from_us), place(stage.to_us)]))) {
@@ -117,12 +112,26 @@ function stages(plan, labelled) {
       ctx.lineTo(x, bbox.top + bbox.height);
       ctx.stroke();
     }
-    for (const stage of labelled ? plan : []) {
+    ctx.restore();
+  };
+}
+
+// What the stages ask for, one line for each scenario, where there is room.
+function stageWords(plan) {
+  const scenarios = [...new Set(plan.map((stage) => stage.scenario))];
+  return (u) => {
+    const { ctx, bbox } = u, size = 11 * uPlot.pxRatio, end = bbox.left + bbox.width;
+    const place = (us) => Math.round(u.valToPos(us / 1e6, "x", true));
+    ctx.save();
+    ctx.fillStyle = colour("ink");
+    ctx.font = font(size);
+    ctx.textBaseline = "top";
+    for (const stage of plan) {
       const row = scenarios.indexOf(stage.scenario);
       const left = Math.max(place(stage.from_us), bbox.left), right = Math.min(place(stage.to_us), end);
       const words = (scenarios.length > 1 ? stage.scenario + ": " : "") + stage.load;
       if (row >= STAGE_LINES || ctx.measureText(words).width + 6 * uPlot.pxRatio > right - left) continue;
-      ctx.fillText(words, left + 4 * uPlot.pxRatio, bbox.top + row * size * 1.25);
+      ctx.fillText(words, left + 4 * uPlot.pxRatio, bbox.top + 5 * uPlot.pxRatio + row * size * 1.3);
     }
     ctx.restore();
   };
@@ -197,7 +206,7 @@ function timeOptions(context, width, height, parts) {
   options.scales = Object.assign({ x: { time: false, range: (u, min, max) => 
     u.zoomed ? [min, max] : [0, end] } }, parts.scales);
   options.hooks = Object.assign({}, parts.hooks, {
-    drawClear: [shade(data.time.limited), stages(data.plan, parts.labelled), ...((parts.hooks || {}).drawClear || [])],
+    drawClear: [shade(data.time.limited), stageLines(data.plan), ...((parts.hooks || {}).drawClear || [])],
     setSelect: [(u) => { u.zoomed = u.select.width > 0; }],
   });
   return options;
@@ -217,7 +226,7 @@ function loadChart(context, width) {
       line("failed", "failed", perSecond, rate(context, figures.failed), { dash: [2, 2], width: 2 })],
     axes: [timeAxis(), linearAxis("iterations/s", short)],
     scales: { y: { range: context.data.plan.length > 0 ? withRoom : fromZero } },
-    labelled: true,
+    hooks: { draw: [stageWords(context.data.plan)] },
   });
   return [options, [time.second, time.offered, time.achieved, time.dropped, time.failed]];
 }

@@ -202,12 +202,17 @@
     return select;
   }
 
+  // Also for paper, where the choice is not to be seen.
+  const requestName = el("span", {});
+
   function requestChoices() {
     const { lines } = data.by_request;
+    requestName.textContent = lines.length > 0 ? lines[0].name : "";
     const views = choice([["times", "time"], ["rate", "requests"]], context.request_view,
       (value) => { context.request_view = value; again("request"); });
     const select = el("select", { class: "screen-only", "aria-label": "Which request", onchange: () => {
       context.request = Number(select.value);
+      requestName.textContent = lines[context.request].name;
       again("request");
     } }, lines.map((line, index) => el("option", { value: index }, line.name)));
     return [lines.length > 0 ? select : null, views];
@@ -243,7 +248,8 @@
       "Requests that ended in a second, and those of them that failed.", requestsChart, { over_time });
     chart("request", "One request over time",
       "The same for the requests of one name: how long they took, counted from when they were due, or how many there were in a second.",
-      requestChart, { over_time, choices: requestChoices() });
+      requestChart, { over_time, choices: requestChoices(),
+        extra: el("div", { class: "key" }, requestName) });
     chart("failures", "Failures by kind",
       "Failed requests, stacked by kind; the table below has counts, first and last time, and an example.",
       failuresChart, { over_time });
