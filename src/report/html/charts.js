@@ -125,6 +125,7 @@ function stageWords(plan) {
     ctx.save();
     ctx.fillStyle = colour("ink");
     ctx.font = font(size);
+    ctx.textAlign = "left";
     ctx.textBaseline = "top";
     for (const stage of plan) {
       const row = scenarios.indexOf(stage.scenario);
