@@ -19,8 +19,8 @@ pub(super) struct Identity {
 }
 
 impl Identity {
-    /// Takes the seed that was given, or a new one.
-    pub(super) fn new(seed: Option<u64>) -> Self {
+    /// Takes the seed and the id that were given, or new ones.
+    pub(super) fn new(seed: Option<u64>, id: Option<String>) -> Self {
         let number = random();
         let digits: String = rfc3339(SystemTime::now())
             .chars()
@@ -28,7 +28,8 @@ impl Identity {
             .take("yyyymmddhhmmss".len())
             .collect();
         let (day, time) = digits.split_at(8);
-        let id = format!("{day}-{time}-{:06x}", number & 0xff_ffff);
+        let new = || format!("{day}-{time}-{:06x}", number & 0xff_ffff);
+        let id = id.unwrap_or_else(new);
         Self { id, is_seed_given: seed.is_some(), seed: seed.unwrap_or_else(random), number }
     }
 
@@ -57,7 +58,7 @@ impl Identity {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             command: self.command(),
             title: title.to_owned(),
-            directory: Some(folder.path().display().to_string()),
+            directory: Some(folder.place()),
             stopped_by,
             ..Run::default()
         }
