@@ -12,10 +12,11 @@ use crate::commands::compare::CompareArgs;
 use crate::commands::container::ContainerArgs;
 use crate::commands::replay::ReplayArgs;
 use crate::commands::report::ReportArgs;
+use crate::commands::run::OnlyArgs;
 use crate::commands::serve::ServeArgs;
 use crate::commands::sessions::SessionsArgs;
 use crate::commands::trace::{CapsuleArgs, TraceCommand};
-use crate::engine::{DriverChoice, OnNoFreeBot, Rate, Stage};
+use crate::engine::{DriverChoice, OnNoFreeBot, Rate, Resumption, Stage, TlsVersion};
 use crate::report::text::Colour;
 use crate::units;
 
@@ -89,6 +90,10 @@ pub struct RunArgs {
     /// What is sent.
     #[command(flatten)]
     pub request: RequestArgs,
+
+    /// How connections are made and secured.
+    #[command(flatten)]
+    pub connection: ConnectionArgs,
 
     /// How a scenario is played.
     #[command(flatten)]
@@ -168,6 +173,11 @@ pub struct RecordArgs {
     /// When the trace is this large, only failing sessions and one in 1024 of the others are added
     #[arg(long, value_name = "BYTES", value_parser = units::bytes, default_value = "8GiB")]
     pub trace_max_bytes: u64,
+
+    /// Send a W3C traceparent header with every request, so that the server's logs can be joined
+    /// to a session; `tallyho replay --session` prints it
+    #[arg(long)]
+    pub traceparent: bool,
 }
 
 /// Which sessions are recorded.
@@ -200,9 +210,47 @@ pub struct RequestArgs {
     #[arg(long, value_name = "FILE")]
     pub data_file: Option<PathBuf>,
 
+    /// How many redirects a request follows [default: as the scenario says, else 10]
+    #[arg(long, value_name = "N")]
+    pub max_redirects: Option<u32>,
+
     /// How long a request may take in all, connecting included
     #[arg(long, value_name = "TIME", value_parser = units::duration, default_value = "60s")]
     pub timeout: Duration,
+}
+
+/// How connections are made and secured.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Connection options")]
+pub struct ConnectionArgs {
+    /// Accept any certificate, also an expired or a forged one
+    #[arg(short = 'k', long, conflicts_with = "cacert")]
+    pub insecure: bool,
+
+    /// The authorities whose certificates are accepted, as PEM [default: those of this system, or
+    /// Mozilla's where it has none]
+    #[arg(long, value_name = "FILE")]
+    pub cacert: Option<PathBuf>,
+
+    /// A certificate that clients show, as PEM, with those between it and the root
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub cert: Option<PathBuf>,
+
+    /// The key of --cert, as PEM without a password
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub key: Option<PathBuf>,
+
+    /// The oldest TLS version [default: 1.2]
+    #[arg(long, value_enum, value_name = "VERSION")]
+    pub tls_min: Option<TlsVersion>,
+
+    /// The newest TLS version [default: 1.3]
+    #[arg(long, value_enum, value_name = "VERSION")]
+    pub tls_max: Option<TlsVersion>,
+
+    /// Who resumes whose TLS sessions [default: per-bot]
+    #[arg(long, value_enum, value_name = "WHO")]
+    pub tls_resumption: Option<Resumption>,
 }
 
 /// How a scenario is played.
@@ -220,6 +268,10 @@ pub struct ScenarioArgs {
     /// Play one session of one bot, and print every request, response, choice and check
     #[arg(long)]
     pub once: bool,
+
+    /// One session of a run once more.
+    #[command(flatten)]
+    pub only: OnlyArgs,
 
     /// Make think times shorter or longer, for example 0.1; choices stay the same
     #[arg(long, value_name = "FACTOR", value_parser = units::millionths)]

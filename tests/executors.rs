@@ -42,6 +42,7 @@ fn scenario<B: Bot<Config = ()>>(name: &str, start: Duration, profile: Profile) 
         profile,
         start,
         graceful_stop: ms(100),
+        begin: None,
     }
 }
 
@@ -59,8 +60,10 @@ fn play(driver: DriverChoice, scenarios: Vec<ScenarioPlan>, target: &str) -> Run
         io_driver: driver,
         origins: Vec::new(),
         resolver: background::start(Arc::clone(&control)).expect("a background thread"),
+        tls: engine::Tls::default(),
         sources: Vec::new(),
         watch: None,
+        traceparent: false,
         timeout: 5 * SECOND,
         drain: 5 * SECOND,
     };

@@ -56,6 +56,8 @@ pub struct SingleRequestSettings {
     pub name: String,
     /// The statuses that are no failure; 200 to 399 if empty.
     pub expected_statuses: Vec<u16>,
+    /// How many redirects are followed; 10 if none.
+    pub max_redirects: Option<u32>,
     /// Whether the body of the response is kept for a failing exchange; the bot looks at none.
     pub keep_body: bool,
 }
@@ -156,6 +158,9 @@ impl TryFrom<SingleRequestSettings> for SingleRequestConfig {
             .body(settings.body);
         for (name, value) in settings.headers.iter() {
             builder = builder.header(name, value);
+        }
+        if let Some(max_redirects) = settings.max_redirects {
+            builder = builder.redirects(max_redirects);
         }
         if let Some(timeout_ms) = settings.timeout_ms {
             builder = builder.timeout(Duration::from_millis(timeout_ms));

@@ -11,7 +11,10 @@
 //! change its algorithms in a minor version and a float may differ in its last bit between
 //! platforms. `tests/golden/draws.txt` holds their values. Knows nothing of sessions.
 
+use std::cell::RefCell;
+use std::fmt;
 use std::ops::RangeInclusive;
+use std::rc::Rc;
 use std::time::Duration;
 
 use rand_pcg::Pcg64;
@@ -97,7 +100,7 @@ impl SessionKey {
         bytes[..16].copy_from_slice(&self.0.to_le_bytes());
         bytes[16..24].copy_from_slice(&site.key.to_le_bytes());
         bytes[24..].copy_from_slice(&n.to_le_bytes());
-        Draw(Pcg64::new(xxh3::xxh3_128(&bytes), STREAM))
+        Draw { rng: Pcg64::new(xxh3::xxh3_128(&bytes), STREAM), drawn: None }
     }
 }
 
@@ -114,13 +117,18 @@ fn hash_words<const N: usize>(words: &[u64; N]) -> u128 {
 /// A sampler asked for something impossible (a value below 0, an empty range) panics: that is a
 /// mistake in the bot, and ends its session as `Panicked`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Draw(Pcg64);
+pub struct Draw {
+    rng: Pcg64,
+    /// In a replay: where what comes out is noted.
+    drawn: Option<Drawn>,
+}
 
 impl Draw {
     /// 64 uniform bits.
     #[inline]
     pub fn bits(&mut self) -> u64 {
-        self.0.next_u64()
+        let bits = self.next();
+        self.noted(bits)
     }
 
     /// Uniform in `0..n`, exactly: Lemire's multiplication with rejection.
@@ -128,15 +136,8 @@ impl Draw {
     /// # Panics
     /// If `n` is 0.
     pub fn below(&mut self, n: u64) -> u64 {
-        assert!(n > 0, "a draw below 0 is impossible");
-        let (mut high, mut low) = multiply(self.bits(), n);
-        if low < n {
-            let threshold = n.wrapping_neg() % n;
-            while low < threshold {
-                (high, low) = multiply(self.bits(), n);
-            }
-        }
-        high
+        let value = self.next_below(n);
+        self.noted(value)
     }
 
     /// Uniform over a range, both ends included.
@@ -146,10 +147,8 @@ impl Draw {
     pub fn between(&mut self, range: RangeInclusive<u64>) -> u64 {
         let (first, last) = range.into_inner();
         assert!(first <= last, "a draw from an empty range, {first}..={last}");
-        match (last - first).checked_add(1) {
-            Some(size) => first + self.below(size),
-            None => self.bits(),
-        }
+        let value = self.next_between(first, last);
+        self.noted(value)
     }
 
     /// True in `numerator` of `denominator` cases.
@@ -157,7 +156,8 @@ impl Draw {
     /// # Panics
     /// If the denominator is 0.
     pub fn chance(&mut self, numerator: u64, denominator: u64) -> bool {
-        self.below(denominator) < numerator
+        let is_so = self.next_below(denominator) < numerator;
+        self.noted(is_so)
     }
 
     /// An index, each in proportion to its weight; nothing if all weights are 0.
@@ -166,11 +166,11 @@ impl Draw {
         if total == 0 {
             return None;
         }
-        let mut rest = self.below(total);
+        let mut rest = self.next_below(total);
         for (index, weight) in weights.iter().enumerate() {
             match rest.checked_sub(u64::from(*weight)) {
                 Some(less) => rest = less,
-                None => return Some(index),
+                None => return Some(self.noted(index)),
             }
         }
         unreachable!("the rest is below the sum of the weights")
@@ -181,8 +181,8 @@ impl Draw {
         if items.is_empty() {
             return None;
         }
-        let index = usize::try_from(self.below(items.len() as u64)).expect("below a usize");
-        Some(&items[index])
+        let index = usize::try_from(self.next_below(items.len() as u64)).expect("below a usize");
+        Some(&items[self.noted(index)])
     }
 
     /// Uniform over a range of durations in whole microseconds, both ends included.
@@ -191,7 +191,10 @@ impl Draw {
     /// If the range is empty, or longer than `u64::MAX` microseconds.
     pub fn duration(&mut self, range: RangeInclusive<Duration>) -> Duration {
         let (shortest, longest) = range.into_inner();
-        Duration::from_micros(self.between(whole_micros(shortest)..=whole_micros(longest)))
+        let (first, last) = (whole_micros(shortest), whole_micros(longest));
+        assert!(first <= last, "a draw from an empty range, {shortest:?}..={longest:?}");
+        let micros = self.next_between(first, last);
+        self.noted(Duration::from_micros(micros))
     }
 
     /// Exponentially distributed with the given mean, in whole microseconds, at most 44.4 means.
@@ -199,17 +202,81 @@ impl Draw {
     /// # Panics
     /// If the mean is longer than `u64::MAX` microseconds.
     pub fn exponential(&mut self, mean: Duration) -> Duration {
-        let factor = minus_ln_q32(self.bits());
+        let factor = minus_ln_q32(self.next());
         let micros = (u128::from(whole_micros(mean)) * u128::from(factor)) >> 32;
-        Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
+        self.noted(Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX)))
     }
 
     /// Puts the items into a uniformly random order (Fisher and Yates).
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
-            let other = usize::try_from(self.below(last as u64 + 1)).expect("below a usize");
+            let other = usize::try_from(self.next_below(last as u64 + 1)).expect("below a usize");
             items.swap(last, other);
         }
+        if self.drawn.is_some() {
+            self.noted(format_args!("an order of {}", items.len()));
+        }
+    }
+
+    /// Has what comes out noted there.
+    pub(crate) fn noted_in(mut self, drawn: &Drawn) -> Self {
+        self.drawn = Some(drawn.clone());
+        self
+    }
+
+    #[inline]
+    fn next(&mut self) -> u64 {
+        self.rng.next_u64()
+    }
+
+    #[inline]
+    fn next_below(&mut self, n: u64) -> u64 {
+        assert!(n > 0, "a draw below 0 is impossible");
+        let (mut high, mut low) = multiply(self.next(), n);
+        if low < n {
+            let threshold = n.wrapping_neg() % n;
+            while low < threshold {
+                (high, low) = multiply(self.next(), n);
+            }
+        }
+        high
+    }
+
+    fn next_between(&mut self, first: u64, last: u64) -> u64 {
+        match (last - first).checked_add(1) {
+            Some(size) => first + self.next_below(size),
+            None => self.next(),
+        }
+    }
+
+    #[inline]
+    fn noted<T: fmt::Debug>(&self, value: T) -> T {
+        if let Some(drawn) = &self.drawn {
+            drawn.push(&value);
+        }
+        value
+    }
+}
+
+/// What came out of a draw, as text for people: kept in replays only.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Drawn(Rc<RefCell<Vec<String>>>);
+
+/// Values of one draw that are kept.
+const DRAWN_MAX: usize = 8;
+
+impl Drawn {
+    fn push(&self, value: &dyn fmt::Debug) {
+        let mut values = self.0.borrow_mut();
+        if values.len() < DRAWN_MAX {
+            values.push(format!("{value:?}"));
+        }
+    }
+}
+
+impl fmt::Display for Drawn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.borrow().join(", "))
     }
 }
 

@@ -38,11 +38,12 @@
 //! | ids that are new in every run | eliminated | drawn from the run id, which is in the trace |
 //! | order of draws, cores, tasks, machines | eliminated | a draw's key holds none of them |
 //! | response status, kind of failure | recorded | the input of a step |
+//! | cookies | recorded | each `Set-Cookie` as a value read; they end by the session clock |
 //! | values from bodies and headers | recorded | decoded from the record, live too ([`observe`]) |
 //! | failed and panicking reads | recorded | as a value of their own |
 //! | the clock | recorded | every input carries it; it stands still while a bot thinks |
 //! | the end of the run | recorded | a flag of every input |
-//! | answers about the run (active bots) | recorded | `Command::Ask` is a step |
+//! | answers about the run (active bots, the date) | recorded | `Command::Ask` is a step |
 //! | what a bot carries between sessions | recorded | part of the start |
 //! | what set-up hands to all bots | recorded | part of the start |
 //! | secrets | recorded | as placeholders; the real bytes never reach a bot ([`secret`]) |
@@ -66,6 +67,7 @@
 //! - [`bot`]: the [`Bot`] trait, its [`Context`], and the registry of bots by name
 //! - [`session`]: [`Session`], which drives one bot, one input at a time
 //! - [`dispatch`](mod@dispatch): weighted action sets
+//! - `cookies`: what servers set, kept and sent as RFC 6265 says
 //! - [`observe`]: values read from responses, and notes
 //! - [`secret`]: secrets as placeholders, and the vault
 //! - [`trace`]: a session's events as bytes
@@ -76,6 +78,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bot;
+mod cookies;
 pub mod dispatch;
 pub mod draw;
 mod failure;
@@ -89,13 +92,16 @@ pub mod secret;
 pub mod session;
 mod state;
 pub mod trace;
+mod traceparent;
 
-pub use bot::{Bot, BotType, ConfigError, Context, Registry, RequestBuilder};
-pub use draw::{Draw, SAMPLER_VERSION, SessionKey, Site, permuted, site};
+pub use bot::{Bot, BotType, Companions, ConfigError, Context, Registry, RequestBuilder};
+pub use draw::{Draw, Drawn, SAMPLER_VERSION, SessionKey, Site, permuted, site};
 pub use failure::Failure;
 pub use name::Name;
 pub use observe::{Level, Note, ReadError, Response, ResponseParts};
-pub use request::{BodyUse, Expected, Method, Prepared, Request, RequestError};
+pub use request::{
+    BodyUse, Expected, Method, Prepared, REDIRECTS_MAX_DEFAULT, Request, RequestError, is_redirect,
+};
 pub use run::{NamedSecrets, RunFacts};
 pub use secret::{Place, Secret, SecretKey, Vault, is_secret_name};
 pub use session::{
@@ -103,3 +109,4 @@ pub use session::{
     Who,
 };
 pub use state::{Recording, SITES_MAX, Scratch};
+pub use traceparent::Traceparent;

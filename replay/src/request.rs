@@ -1,7 +1,8 @@
 //! Requests as the bot writes them and the engine reads them.
 //!
-//! A request lives in the worker's scratch and is rebuilt for every `Send`, so after warm-up it
-//! costs no allocation; a [`Prepared`] one is built once and sending it is a clone of an `Rc`.
+//! A request is lent by the worker for as long as its exchange is under way, since a redirect is
+//! answered with most of it, and is rebuilt for every `Send`: after warm-up it costs no allocation.
+//! A [`Prepared`] one is built once and sending it is a clone of an `Rc`.
 //! What the bot decided about it is its *canonical* form: method, origin, target, header lines,
 //! `Host` and body, with secrets as placeholders. That is what the chain of checks covers.
 //! What the wire adds (`Content-Length`, `Connection`, real secrets) is not in it.
@@ -11,7 +12,9 @@
 mod expected;
 mod method;
 mod prepared;
+mod redirect;
 
+use std::io::Write;
 use std::ops::Range;
 use std::rc::Rc;
 use std::time::Duration;
@@ -20,11 +23,13 @@ use memchr::memmem;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::Name;
+use crate::cookies::{Address, Jar};
 use crate::secret::{Place, contains_placeholder};
 
 pub use expected::{Expected, TooManyRanges};
 pub use method::{Method, UnknownMethod};
 pub use prepared::{Prepared, PreparedBuilder};
+pub use redirect::{REDIRECTS_MAX_DEFAULT, is_redirect};
 
 /// What becomes of a response's body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,6 +64,8 @@ pub enum RequestError {
     ReservedHeader,
     /// The body could not be written as JSON.
     BadBody,
+    /// The response before it led to something that is no URL, or none of http or https.
+    BadRedirect,
 }
 
 impl RequestError {
@@ -76,6 +83,7 @@ impl RequestError {
             Self::BadHeaderValue => "a header value holds a line break or control character",
             Self::ReservedHeader => "a header that only the generator may write",
             Self::BadBody => "the body cannot be written as json",
+            Self::BadRedirect => "the response leads to something that is no http or https url",
         }
     }
 }
@@ -89,7 +97,7 @@ impl std::fmt::Display for RequestError {
 impl std::error::Error for RequestError {}
 
 /// The request of the latest `Command::Send`.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Request {
     /// What it is called in metrics and records.
     pub name: Name,
@@ -101,6 +109,10 @@ pub struct Request {
     pub body_use: BodyUse,
     /// Which statuses are no failure.
     pub expected: Expected,
+    /// How many redirects are followed; none for the default.
+    pub(crate) redirects_max: Option<u32>,
+    /// How many redirects led to it.
+    pub(crate) redirects: u32,
     own: Parts,
     prepared: Option<Rc<Sealed>>,
     error: Option<RequestError>,
@@ -207,6 +219,8 @@ impl Request {
         self.timeout = None;
         self.body_use = BodyUse::Keep;
         self.expected = Expected::default();
+        self.redirects_max = None;
+        self.redirects = 0;
         self.prepared = None;
         self.own.clear();
         self.error = self.own.set_url(base, url).err();
@@ -219,6 +233,8 @@ impl Request {
         self.timeout = sealed.timeout;
         self.body_use = sealed.body_use;
         self.expected = sealed.expected;
+        self.redirects_max = sealed.redirects_max;
+        self.redirects = 0;
         self.error = None;
         self.prepared = Some(Rc::clone(sealed));
     }
@@ -226,6 +242,39 @@ impl Request {
     pub(crate) fn header(&mut self, name: &str, value: &str) {
         if let Err(error) = self.own.push_header(name, value) {
             self.fail(error);
+        }
+    }
+
+    /// Adds what the jar has for its place. A bot that writes `Cookie` itself gets just that.
+    pub(crate) fn add_cookies(&mut self, jar: &Jar, now_us: u64) {
+        let to = Address::new(self.origin(), self.target());
+        if jar.sent_to(to, now_us).next().is_none() || self.has_header("cookie") {
+            return;
+        }
+        self.unseal();
+        let parts = &mut self.own;
+        let to = Address::new(&parts.url[parts.origin.clone()], &parts.url[parts.target.clone()]);
+        parts.headers.extend_from_slice(b"Cookie: ");
+        for (index, (name, value)) in jar.sent_to(to, now_us).enumerate() {
+            let separator = if index > 0 { "; " } else { "" };
+            let written = match value {
+                Some(secret) => write!(parts.headers, "{separator}{name}={secret}"),
+                None => write!(parts.headers, "{separator}{name}="),
+            };
+            written.expect("a Vec takes it");
+        }
+        parts.headers.extend_from_slice(b"\r\n");
+        parts.has_jar_cookies = true;
+    }
+
+    fn has_header(&self, name: &str) -> bool {
+        redirect::header_names(self.header_lines()).any(|known| known.eq_ignore_ascii_case(name))
+    }
+
+    /// Makes a prepared request one of its own, which can be changed.
+    fn unseal(&mut self) {
+        if let Some(sealed) = self.prepared.take() {
+            self.own.copy_from(&sealed.parts);
         }
     }
 
@@ -246,6 +295,12 @@ impl Request {
         &self.parts().url
     }
 
+    /// The memory that its buffers hold.
+    pub(crate) fn capacity(&self) -> usize {
+        let own = &self.own;
+        own.url.capacity() + own.host.capacity() + own.headers.capacity() + own.body.capacity()
+    }
+
     fn parts(&self) -> &Parts {
         self.prepared.as_ref().map_or(&self.own, |sealed| &sealed.parts)
     }
@@ -261,12 +316,13 @@ struct Sealed {
     timeout: Option<Duration>,
     body_use: BodyUse,
     expected: Expected,
+    redirects_max: Option<u32>,
     parts: Parts,
     hash: u64,
 }
 
 /// The bytes of a request, in buffers that are kept.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 struct Parts {
     /// The absolute URL: origin and target without a gap.
     url: String,
@@ -274,6 +330,10 @@ struct Parts {
     target: Range<usize>,
     host: String,
     headers: Vec<u8>,
+    /// Whether `Referer` was written for a redirect, not by the bot.
+    refers_by_itself: bool,
+    /// Whether `Cookie` was written from the bot's jar, not by the bot.
+    has_jar_cookies: bool,
     body: Vec<u8>,
 }
 
@@ -282,9 +342,21 @@ impl Parts {
         self.url.clear();
         self.host.clear();
         self.headers.clear();
+        self.refers_by_itself = false;
+        self.has_jar_cookies = false;
         self.body.clear();
         self.origin = 0..0;
         self.target = 0..0;
+    }
+
+    /// A copy that keeps the buffers.
+    fn copy_from(&mut self, other: &Self) {
+        self.clear();
+        self.url.push_str(&other.url);
+        (self.origin, self.target) = (other.origin.clone(), other.target.clone());
+        self.host.push_str(&other.host);
+        self.headers.extend_from_slice(&other.headers);
+        self.body.extend_from_slice(&other.body);
     }
 
     fn text(&self, range: &Range<usize>) -> &str {

@@ -11,6 +11,8 @@
 //! a live body is parsed the vault lies where `Secret` can find it. It is empty at all other
 //! times, and a replay never fills it.
 
+mod mask;
+
 use std::any::Any;
 use std::cell::RefCell;
 use std::fmt;
@@ -25,6 +27,8 @@ use siphasher::sip::SipHasher24;
 
 use crate::request::push_percent_encoded;
 
+pub use mask::{hide_header_values, hide_json_values, hide_pair_values};
+
 /// What every placeholder starts with.
 pub const PLACEHOLDER_PREFIX: &str = "tallyho-secret-";
 
@@ -37,12 +41,6 @@ pub const SECRETS_MAX: usize = 64;
 
 /// The longest secret: twice what a server accepts in one header by default.
 pub const SECRET_BYTES_MAX: usize = 16 * 1024;
-
-/// Shorter values are not searched for in what is kept: "on" or "1234" would mask half a body.
-const MASKED_BYTES_MIN: usize = 8;
-
-/// Plain, as in a JSON string, and as in a JSON string within one: a JSON body read as text.
-const MASKED_FORMS: usize = 3;
 
 /// A value that must not be written down, as its placeholder.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -71,6 +69,11 @@ impl Secret {
     /// Takes a value into the open vault; nothing if it is too long.
     pub(crate) fn take_in(value: &str) -> Option<Self> {
         OPEN_VAULT.with_borrow_mut(|vault| vault.as_mut()?.insert(value))
+    }
+
+    /// Takes the value of a cookie into the open vault, for as long as the jar holds it.
+    pub(crate) fn take_in_cookie(value: &str) -> Option<Self> {
+        OPEN_VAULT.with_borrow_mut(|vault| vault.as_mut().map(|vault| vault.insert_cookie(value)))
     }
 
     /// Shows the real values in the open vault; nothing if one is not there.
@@ -197,19 +200,22 @@ pub struct Vault {
     key: SecretKey,
     /// Oldest first.
     entries: Vec<(Secret, Box<str>)>,
+    /// The values in the bot's jar. Apart from the others: a server that sets a new one with every
+    /// response must not make the bot forget its token.
+    cookies: Vec<(Secret, Box<str>)>,
     /// What set-up handed to all bots.
     shared: Option<Rc<Vault>>,
 }
 
 impl Vault {
     pub(crate) fn new(key: SecretKey) -> Self {
-        Self { key, entries: Vec::new(), shared: None }
+        Self { key, ..Self::default() }
     }
 
     /// Whether the bot holds no secret, so no request of its can need one.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty() && self.shared.is_none()
+        self.entries.is_empty() && self.cookies.is_empty() && self.shared.is_none()
     }
 
     /// The real value.
@@ -231,7 +237,31 @@ impl Vault {
 
     fn all(&self) -> impl Iterator<Item = (Secret, &str)> {
         let shared = self.shared.iter().flat_map(|shared| &shared.entries);
-        self.entries.iter().rev().chain(shared).map(|(secret, value)| (*secret, &**value))
+        let all = self.entries.iter().rev().chain(&self.cookies).chain(shared);
+        all.map(|(secret, value)| (*secret, &**value))
+    }
+
+    /// Takes the value of a cookie in.
+    fn insert_cookie(&mut self, value: &str) -> Secret {
+        let secret = Secret::of(self.key, value);
+        if !self.cookies.iter().any(|(known, _)| *known == secret) {
+            self.cookies.push((secret, value.into()));
+        }
+        secret
+    }
+
+    /// Forgets the cookies that are not in the jar any more.
+    pub(crate) fn retain_cookies(&mut self, is_kept: impl Fn(Secret) -> bool) {
+        self.cookies.retain(|(secret, _)| is_kept(*secret));
+    }
+
+    /// Keeps a cookie's value although the jar may lose it: the bot holds its placeholder.
+    pub(crate) fn pin_cookie(&mut self, secret: Secret) {
+        let mut cookies = self.cookies.iter();
+        if let Some((_, value)) = cookies.find(|(known, _)| *known == secret) {
+            let value = value.clone();
+            self.insert(&value);
+        }
     }
 
     /// Takes a value in; nothing if it is too long.
@@ -254,6 +284,7 @@ impl Vault {
 
     /// Forgets all secrets but those whose placeholder is in the carried state.
     pub(crate) fn keep_only_named_in(&mut self, carry: &[u8]) {
+        self.cookies.clear();
         if self.entries.is_empty() {
             return;
         }
@@ -283,27 +314,6 @@ impl Vault {
         }
         out.extend_from_slice(&bytes[copied..]);
         Ok(())
-    }
-
-    /// Replaces every secret of this bot in `bytes`, plain or as in a JSON string, by its
-    /// placeholder. For whatever is kept for people to read.
-    pub fn mask(&self, bytes: &mut Vec<u8>) {
-        for (secret, value) in self.all() {
-            if value.len() < MASKED_BYTES_MIN {
-                continue;
-            }
-            let placeholder = secret.to_string();
-            let mut form = value.as_bytes().to_vec();
-            for _ in 0..MASKED_FORMS {
-                replace_all(bytes, &form, placeholder.as_bytes());
-                let text = String::from_utf8_lossy(&form).into_owned();
-                form.clear();
-                escape_json(&text, &mut form);
-                if form == text.as_bytes() {
-                    break;
-                }
-            }
-        }
     }
 
     /// Runs `parse` with this vault open to [`Secret`]'s `Deserialize`. A panic inside is handed
@@ -365,13 +375,4 @@ fn escape_json(value: &str, out: &mut Vec<u8>) {
     serde_json::to_writer(&mut *out, value).expect("a text is always JSON, a Vec never fails");
     out.pop();
     out.remove(start);
-}
-
-fn replace_all(bytes: &mut Vec<u8>, from: &[u8], to: &[u8]) {
-    let mut at = 0;
-    while let Some(found) = memmem::find(&bytes[at..], from) {
-        at += found;
-        bytes.splice(at..at + from.len(), to.iter().copied());
-        at += to.len();
-    }
 }

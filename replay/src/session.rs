@@ -8,14 +8,16 @@
 //!
 //! Knows nothing of sockets and clocks: time comes in with the input.
 
-use std::fmt;
+mod record;
+mod tap;
+mod words;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use xxhash_rust::xxh3::xxh3_64;
-
+use crate::Failure;
 use crate::bot::{BotType, Runner};
 use crate::draw::SessionKey;
 use crate::observe::{Note, ResponseParts};
@@ -23,248 +25,14 @@ use crate::request::Request;
 use crate::run::RunFacts;
 use crate::secret::Vault;
 use crate::state::{Recording, ReplayStopped, Scratch, State, panic_text};
-use crate::trace::record::{CommandKind, RecordedStart};
-use crate::{Failure, Name};
+
+pub use tap::RecordTap;
+pub(crate) use words::outcome_has_reason;
+pub(crate) use words::{Arrived, Waiting};
+pub use words::{Carry, Command, Event, Fault, FaultKind, Input, Outcome, Question, Start, Who};
 
 /// How much of a panic's text is kept.
 const PANIC_BYTES_MAX: usize = 1024;
-
-/// Whose session it is. Numbers are global: nothing derives from a core, thread or machine.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Who {
-    /// The scenario's key: the hash of its name.
-    pub scenario: u64,
-    /// The bot's number in the run, or the arrival's where arrivals make sessions.
-    pub bot: u64,
-    /// The session's number among its bot's.
-    pub session: u64,
-}
-
-impl fmt::Display for Who {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.bot, self.session)
-    }
-}
-
-/// What a bot wants done next.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Command {
-    /// Send the request in the scratch: [`Session::with_request`].
-    Send,
-    /// Wake it after this long, or earlier if the run stops.
-    Sleep(Duration),
-    /// Answer a question about the run.
-    Ask(Question),
-    /// The session is over.
-    End(Outcome),
-}
-
-/// What a bot can ask about the run; the answer is recorded. The numbers are part of the format.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum Question {
-    /// How many bots are in a session now, over all tasks as far as known.
-    ActiveBots = 0,
-}
-
-impl Question {
-    /// The question of a recorded number.
-    pub(crate) const fn from_number(number: u8) -> Option<Self> {
-        match number {
-            0 => Some(Self::ActiveBots),
-            _ => None,
-        }
-    }
-}
-
-/// How a session ended.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Outcome {
-    /// As it should.
-    Done,
-    /// The bot says that it failed.
-    Failed(Name),
-    /// The bot starts no further session.
-    StopBot,
-    /// The whole run shall end.
-    AbortRun(Name),
-    /// The bot's code panicked.
-    Panicked,
-    /// The bot awaited something that is not the context's.
-    Stuck,
-}
-
-impl Outcome {
-    /// Its number in records.
-    pub(crate) const fn number(&self) -> u8 {
-        match self {
-            Self::Done => 0,
-            Self::Failed(_) => 1,
-            Self::StopBot => 2,
-            Self::AbortRun(_) => 3,
-            Self::Panicked => 4,
-            Self::Stuck => 5,
-        }
-    }
-
-    /// What the outcome of a recorded number means.
-    pub(crate) const fn describe(number: u8) -> &'static str {
-        match number {
-            0 => "done",
-            1 => "failed",
-            2 => "bot stopped",
-            3 => "run aborted",
-            4 => "panicked",
-            5 => "stuck",
-            _ => "unknown outcome",
-        }
-    }
-
-    /// The bot's own words for it.
-    #[must_use]
-    pub const fn reason(&self) -> Option<&Name> {
-        match self {
-            Self::Failed(reason) | Self::AbortRun(reason) => Some(reason),
-            _ => None,
-        }
-    }
-}
-
-/// Whether the outcome of this number is recorded with a reason.
-pub(crate) const fn outcome_has_reason(number: u8) -> bool {
-    matches!(number, 1 | 3)
-}
-
-/// What ends a wait.
-#[derive(Debug)]
-pub struct Input {
-    /// The session clock: microseconds since the start of the run. Never goes back.
-    pub at_us: u64,
-    /// Whether the run is stopping.
-    pub stopping: bool,
-    /// What happened.
-    pub event: Event,
-}
-
-/// What happened.
-#[derive(Debug)]
-pub enum Event {
-    /// After `Send`: a response.
-    Response(ResponseParts),
-    /// After `Send`: none.
-    Failed(Failure),
-    /// After `Sleep`.
-    Woke,
-    /// After `Ask`.
-    Answer(u64),
-}
-
-/// The first input of a session.
-#[derive(Clone, Copy, Debug)]
-pub struct Start<'a> {
-    /// Whose session it is.
-    pub who: Who,
-    /// What the bot's previous session left.
-    pub carry: Carry<'a>,
-    /// What set-up handed to all bots, as JSON.
-    pub setup: Option<&'a Rc<[u8]>>,
-    /// The session clock: microseconds since the start of the run.
-    pub at_us: u64,
-    /// Whether the run is stopping.
-    pub stopping: bool,
-}
-
-/// What a bot's previous session left.
-#[derive(Clone, Copy, Debug)]
-pub enum Carry<'a> {
-    /// What this session object's last session left; nothing for its first.
-    Own,
-    /// This JSON. `null` is nothing.
-    Given(&'a [u8]),
-}
-
-/// An input, as far as it is a plain value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Arrived {
-    Response(u16),
-    Failed(Failure),
-    Woke,
-    Answer(u64),
-}
-
-/// Why a session counts as failing: the first reason.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Fault {
-    /// The input after which it happened; the start is 0.
-    pub step: u32,
-    /// The action under way, if it was in one: set and name.
-    pub action: Option<(Name, Name)>,
-    /// What happened.
-    pub kind: FaultKind,
-}
-
-/// What failed, without when: sessions that fail alike have the same.
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.action {
-            Some((set, name)) => write!(f, "{} (in {set}.{name})", self.kind),
-            None => self.kind.fmt(f),
-        }
-    }
-}
-
-/// What makes a session count as failing.
-#[derive(Clone, Debug, PartialEq)]
-pub enum FaultKind {
-    /// A check did not pass.
-    Check(Name),
-    /// A response had a status that was not expected.
-    Status {
-        /// The request's name.
-        request: Name,
-        /// The response's status.
-        status: u16,
-    },
-    /// There was no response.
-    Transport {
-        /// The request's name.
-        request: Name,
-        /// Why.
-        failure: Failure,
-    },
-    /// The bot's code panicked, with this text.
-    Panicked(Rc<str>),
-    /// The bot awaited something that is not the context's.
-    Stuck,
-    /// The bot said so.
-    Failed(Name),
-    /// The bot ended the run.
-    Aborted(Name),
-}
-
-impl fmt::Display for FaultKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Check(name) => write!(f, "check failed: {name}"),
-            Self::Status { request, status } => write!(f, "{request}: unexpected status {status}"),
-            Self::Transport { request, failure } => write!(f, "{request}: {failure}"),
-            Self::Panicked(text) => write!(f, "the bot panicked: {text}"),
-            Self::Stuck => f.write_str("the bot waited for something that is not the context's"),
-            Self::Failed(reason) => write!(f, "the bot failed: {reason}"),
-            Self::Aborted(reason) => write!(f, "the bot ended the run: {reason}"),
-        }
-    }
-}
-
-/// What the session waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Waiting {
-    /// It has not started, or is over.
-    Start,
-    Response,
-    Wake,
-    Answer,
-}
 
 /// One bot's sessions, one after the other.
 pub struct Session {
@@ -317,6 +85,7 @@ impl Session {
             start.who.session,
         ));
         state.step.set(0);
+        state.give_request_back();
         state.recording.set(self.recording == Recording::On);
         {
             let mut own = state.own.borrow_mut();
@@ -356,6 +125,7 @@ impl Session {
         self.judge(arrived);
         if let Event::Response(parts) = input.event {
             self.state.scratch.response.replace(Some(parts));
+            self.state.scratch.decoded.borrow_mut().reset();
         }
         self.state.arrived.set(Some(arrived));
         self.poll()
@@ -374,10 +144,10 @@ impl Session {
     /// bot's secrets into it.
     ///
     /// # Panics
-    /// If another session of the worker was stepped since: its request lies there now.
+    /// If another session of the worker was stepped since: what a request is sent with lies there.
     pub fn with_request<R>(&self, read: impl FnOnce(&Request, &Vault) -> R) -> R {
         assert!(self.is_latest(), "another session was stepped since this one's request");
-        read(&self.state.scratch.request.borrow(), &self.state.own.borrow().vault)
+        read(&self.state.request(), &self.state.own.borrow().vault)
     }
 
     /// Takes back the buffer of the response that the latest step was given.
@@ -459,7 +229,7 @@ impl Session {
 
     /// As [`Session::with_request`], for a caller that has the session's own state borrowed.
     pub(crate) fn with_request_only<R>(&self, read: impl FnOnce(&Request) -> R) -> R {
-        read(&self.state.scratch.request.borrow())
+        read(&self.state.request())
     }
 
     pub(crate) fn chain(&self) -> u64 {
@@ -483,73 +253,20 @@ impl Session {
         state.stopping.set(stopping);
     }
 
-    fn record_start(&self) {
-        let state = &self.state;
-        if !state.recording.get() {
-            return;
-        }
-        let mut own = state.own.borrow_mut();
-        let own = &mut *own;
-        let start = RecordedStart {
-            who: state.who.get(),
-            at_us: state.now_us.get(),
-            stopping: state.stopping.get(),
-            sampler_version: state.sampler_version.get(),
-            carry: &own.carry,
-            setup: own.setup.as_deref().unwrap_or_default(),
-        };
-        own.recorder.start(&start);
-        let words = [
-            start.who.scenario,
-            start.who.bot,
-            start.who.session,
-            start.at_us,
-            u64::from(start.stopping) | u64::from(start.sampler_version) << 1,
-            xxh3_64(start.carry),
-            xxh3_64(start.setup),
-        ];
-        let mut transcript = state.scratch.transcript.borrow_mut();
-        transcript.clear();
-        transcript.extend_from_slice(words.map(u64::to_le_bytes).as_flattened());
-    }
-
-    fn record_input(&self, arrived: Arrived) {
-        let state = &self.state;
-        if !state.recording.get() {
-            return;
-        }
-        let (at_us, stopping) = (state.now_us.get(), state.stopping.get());
-        state.own.borrow_mut().recorder.input(arrived, at_us, stopping);
-        let (kind, number) = match arrived {
-            Arrived::Response(status) => (1, u64::from(status)),
-            Arrived::Failed(failure) => (3, failure as u64),
-            Arrived::Woke => (4, 0),
-            Arrived::Answer(answer) => (5, answer),
-        };
-        state.open_transcript();
-        state.transcribe(&[
-            &[kind, u8::from(stopping)],
-            &at_us.to_le_bytes(),
-            &number.to_le_bytes(),
-        ]);
-    }
-
     /// Whether the input alone makes the session count as failing.
     fn judge(&self, arrived: Arrived) {
-        let own = self.state.own.borrow();
-        let (request, expected) = &own.sent;
-        let kind = match arrived {
-            Arrived::Response(status) if !expected.contains(status) => {
-                FaultKind::Status { request: request.clone(), status }
-            }
+        match arrived {
+            // A redirect that is followed is as it should be; whether it is depends on where it
+            // leads to, which the exchange reads.
+            Arrived::Response(status) if self.state.request().follows(status) => {}
+            Arrived::Response(status) => self.state.judge_status(status),
             // The run's own end cut it short: nobody failed.
             Arrived::Failed(failure) if failure != Failure::Interrupted => {
-                FaultKind::Transport { request: request.clone(), failure }
+                let request = self.state.own.borrow().sent.0.clone();
+                self.state.fault(FaultKind::Transport { request, failure });
             }
-            _ => return,
-        };
-        drop(own);
-        self.state.fault(kind);
+            _ => {}
+        }
     }
 
     fn poll(&mut self) -> Command {
@@ -599,92 +316,12 @@ impl Session {
         }
     }
 
-    fn record_command(&self, command: &Command) {
-        let state = &self.state;
-        if !state.recording.get() {
-            return;
-        }
-        let (kind, argument, number) = match command {
-            Command::Send => {
-                (CommandKind::Send, 0, state.scratch.request.borrow().canonical_hash())
-            }
-            Command::Sleep(duration) => {
-                let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-                (CommandKind::Sleep, 0, micros)
-            }
-            Command::Ask(question) => (CommandKind::Ask, *question as u8, 0),
-            Command::End(outcome) => (CommandKind::End, outcome.number(), xxh3_64(&self.carry)),
-        };
-        state.transcribe(&[&[0x80 | kind as u8, argument], &number.to_le_bytes()]);
-        let reason = match command {
-            Command::End(outcome) => outcome.reason().map(Name::as_str),
-            _ => None,
-        };
-        state.transcribe(&[reason.unwrap_or_default().as_bytes()]);
-        if kind == CommandKind::Send {
-            state.transcribe(&[state.scratch.request.borrow().name.as_str().as_bytes()]);
-        }
-        let chain = state.close_transcript();
-        let mut own = state.own.borrow_mut();
-        let own = &mut *own;
-        match kind {
-            CommandKind::Send => own.recorder.send(&own.sent.0, chain),
-            CommandKind::End => own.recorder.end(argument, reason, chain),
-            CommandKind::Sleep | CommandKind::Ask => own.recorder.other(kind, argument, chain),
-        }
-    }
-
     /// A bot's values may panic when they are dropped; that too is the bot's affair only.
     fn drop_future(&mut self) {
         let dropped = catch_unwind(AssertUnwindSafe(|| self.runner.clear()));
         if let Err(payload) = dropped {
             drop_caught(payload);
         }
-    }
-}
-
-/// A way to a session's record while the session waits for something.
-pub struct RecordTap(Rc<State>);
-
-impl RecordTap {
-    /// As [`Session::record_size`].
-    #[must_use]
-    pub fn record_size(&self) -> usize {
-        self.0.own.borrow().recorder.size()
-    }
-
-    /// As [`Session::take_record`].
-    pub fn take_record(&self, out: &mut Vec<u8>) {
-        self.0.own.borrow_mut().recorder.take(out);
-    }
-
-    /// Throws away what waits to be taken.
-    pub fn drop_record(&self) {
-        self.0.own.borrow_mut().recorder.forget();
-    }
-
-    /// Whose session it is.
-    #[must_use]
-    pub fn who(&self) -> Who {
-        self.0.who.get()
-    }
-
-    /// Why it counts as failing, if it does.
-    #[must_use]
-    pub fn first_failure(&self) -> Option<Fault> {
-        self.0.own.borrow().fault.clone()
-    }
-
-    /// Whether it counts as failing.
-    #[must_use]
-    pub fn is_failing(&self) -> bool {
-        self.0.own.borrow().fault.is_some()
-    }
-}
-
-impl fmt::Debug for RecordTap {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RecordTap({})", self.who())
     }
 }
 

@@ -3,19 +3,22 @@
 //!
 //! The context is owned by the bot's future and the session owns the future, so both hold an `Rc`
 //! of [`State`]; no lifetime shows in bot code. Only one step runs at a time on a worker, so
-//! whatever lives for one step (request, response, notes, the step's transcript) lies in the
-//! worker's [`Scratch`], and an idle bot keeps only what is its own.
+//! whatever lives for one step (response, notes, the step's transcript) lies in the worker's
+//! [`Scratch`], a request is lent from there until its response is in, and an idle bot keeps only
+//! what is its own.
 
 use std::any::Any;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, RefCell, RefMut};
+use std::collections::BTreeMap;
 use std::panic::resume_unwind;
 use std::rc::Rc;
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::Name;
+use crate::cookies::{CookieUse, Jar};
 use crate::draw::{Draw, SAMPLER_VERSION, SessionKey, Site};
-use crate::observe::{Note, ResponseParts};
+use crate::observe::{Decoded, Note, ResponseParts};
 use crate::replayer::Recorded;
 use crate::request::{Expected, Request};
 use crate::run::RunFacts;
@@ -27,11 +30,20 @@ use crate::trace::record::Recorder;
 /// made from data, and would grow a session's memory without end.
 pub const SITES_MAX: usize = 10_000;
 
+/// A request whose buffers have grown beyond this is given back to the system, not to the worker.
+const SPARE_BYTES_MAX: usize = 64 * 1024;
+
 /// What the sessions of one worker share: everything that lives for one step only.
 #[derive(Default)]
 pub struct Scratch {
-    pub(crate) request: RefCell<Request>,
+    /// Requests that no exchange needs, for their buffers.
+    #[expect(clippy::vec_box, reason = "lent as they are: a bot without one keeps a pointer")]
+    spare_requests: RefCell<Vec<Box<Request>>>,
+    /// What requests are called that a redirect led to.
+    redirected: RefCell<BTreeMap<String, Name>>,
     pub(crate) response: RefCell<Option<ResponseParts>>,
+    /// The response's body, if it came encoded and somebody read it.
+    pub(crate) decoded: RefCell<Decoded>,
     pub(crate) notes: RefCell<Vec<Note>>,
     /// What the chain covers of the step under way, after the chain so far.
     pub(crate) transcript: RefCell<Vec<u8>>,
@@ -90,6 +102,8 @@ pub(crate) struct State {
     pub(crate) arrived: Cell<Option<Arrived>>,
     pub(crate) command: Cell<Option<Command>>,
     pub(crate) key: Cell<SessionKey>,
+    /// The request that is being built or under way.
+    request: RefCell<Option<Box<Request>>>,
     pub(crate) own: RefCell<Own>,
 }
 
@@ -106,6 +120,9 @@ pub(crate) struct Own {
     pub(crate) action: Option<(Name, Name)>,
     /// What was sent: a response is judged when the request is long overwritten.
     pub(crate) sent: (Name, Expected),
+    /// None as long as no server has set a cookie.
+    pub(crate) jar: Option<Box<Jar>>,
+    pub(crate) cookie_use: CookieUse,
     pub(crate) carry: Vec<u8>,
     pub(crate) setup: Option<Rc<[u8]>>,
     /// How many forced actions are done.
@@ -129,29 +146,66 @@ impl State {
             arrived: Cell::default(),
             command: Cell::default(),
             key: Cell::new(SessionKey::new(0, 0, 0, 0)),
+            request: RefCell::default(),
             own: RefCell::new(Own { vault: Vault::new(run.secret_key), ..Own::default() }),
         }
     }
 
+    /// The bot's request; lent from the worker until [`State::give_request_back`].
+    pub(crate) fn request(&self) -> RefMut<'_, Request> {
+        RefMut::map(self.request.borrow_mut(), |request| {
+            &mut **request.get_or_insert_with(|| {
+                self.scratch.spare_requests.borrow_mut().pop().unwrap_or_default()
+            })
+        })
+    }
+
+    /// The exchange is over, or was given up.
+    pub(crate) fn give_request_back(&self) {
+        if let Some(request) = self.request.take()
+            && request.capacity() <= SPARE_BYTES_MAX
+        {
+            self.scratch.spare_requests.borrow_mut().push(request);
+        }
+    }
+
+    /// What a request of this name is called when a redirect led to it.
+    pub(crate) fn redirected_name(&self, name: &Name) -> Name {
+        let mut names = self.scratch.redirected.borrow_mut();
+        if let Some(known) = names.get(name.as_str()) {
+            return known.clone();
+        }
+        let redirected = Name::from(format!("{name} (redirect)"));
+        if names.len() < REDIRECTED_MAX {
+            names.insert(name.to_string(), redirected.clone());
+        }
+        redirected
+    }
+
     pub(crate) fn draw(&self, site: Site) -> Draw {
-        let n = self.count(site, site.key());
-        self.key.get().draw(site, n)
+        let n = self.count(site.key());
+        self.noted(site, self.key.get().draw(site, n))
     }
 
     pub(crate) fn draw_new(&self, site: Site) -> Draw {
         // Counted apart from `draw` at the same site, so that neither moves the other.
-        let n = self.count(site, !site.key());
+        let n = self.count(!site.key());
         let who = self.who.get();
         let run_id = self.run.run_id;
-        SessionKey::new_each_run(run_id, who.scenario, who.bot, who.session).draw(site, n)
+        let key = SessionKey::new_each_run(run_id, who.scenario, who.bot, who.session);
+        self.noted(site, key.draw(site, n))
     }
 
-    fn count(&self, site: Site, key: u64) -> u32 {
-        let mut own = self.own.borrow_mut();
-        if let Some(replay) = &mut own.replay {
-            replay.trail_draw(site);
+    /// In a replay, what comes out of the draw is a part of the trail.
+    fn noted(&self, site: Site, draw: Draw) -> Draw {
+        match &mut self.own.borrow_mut().replay {
+            Some(replay) => draw.noted_in(&replay.trail_draw(site)),
+            None => draw,
         }
-        let sites = &mut own.sites;
+    }
+
+    fn count(&self, key: u64) -> u32 {
+        let sites = &mut self.own.borrow_mut().sites;
         let index = match sites.binary_search_by_key(&key, |(key, _)| *key) {
             Ok(index) => index,
             Err(index) => {
@@ -183,6 +237,17 @@ impl State {
         if own.fault.is_none() {
             let action = own.action.clone();
             own.fault = Some(Fault { step, action, kind });
+        }
+    }
+
+    /// Whether a response's status alone makes the session count as failing.
+    pub(crate) fn judge_status(&self, status: u16) {
+        let own = self.own.borrow();
+        let (request, expected) = &own.sent;
+        if !expected.contains(status) {
+            let kind = FaultKind::Status { request: request.clone(), status };
+            drop(own);
+            self.fault(kind);
         }
     }
 
@@ -226,8 +291,13 @@ impl Own {
         self.action = None;
         self.sent = (Name::default(), Expected::default());
         self.forced_done = 0;
+        self.jar = None;
+        self.cookie_use = CookieUse::Kept;
     }
 }
+
+/// A scenario has tens of names; beyond thousands they hold an id and are not worth keeping.
+const REDIRECTED_MAX: usize = 4096;
 
 /// What a replayed bot is stopped with; no panic hook sees it.
 pub(crate) struct ReplayStopped;

@@ -2,6 +2,7 @@
 //!
 //! - [`record`]: one session's events as bytes
 //! - [`Batch`]: pieces of records, from a worker to the writer
+//! - [`KeptExchange`]: what a session failed with, for people
 //! - [`Header`]: what a trace says about its run
 //! - [`TraceWriter`], [`TraceReader`]: batches to blocks, and back
 //!
@@ -11,6 +12,7 @@
 mod batch;
 mod block;
 mod columns;
+mod exchange;
 mod header;
 mod index;
 mod ledger;
@@ -21,6 +23,7 @@ mod writer;
 
 pub use batch::{Batch, PIECES_MAX, Piece, PieceEnd, SESSION_BYTES_MAX, WorkerCounts};
 pub use block::FORMAT_VERSION;
+pub use exchange::{KEPT_BYTES_MAX, KeptExchange};
 pub use header::{Header, ScenarioHeader};
 pub use ledger::{NotRecorded, Totals};
 pub use reader::{

@@ -410,7 +410,8 @@ fn what_could_not_be_written_is_counted_and_the_rest_goes_on() {
             let counts = WorkerCounts { started: index as u64 + 1, ..WorkerCounts::default() };
             let bytes = lived.record[part].to_vec();
             let is_full = writer.get_mut().is_full;
-            let result = writer.write(&Batch { bytes, pieces: vec![piece], counts });
+            let result =
+                writer.write(&Batch { bytes, pieces: vec![piece], counts, ..Batch::default() });
             assert_eq!(result.is_err(), is_full);
         }
     }

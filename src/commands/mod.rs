@@ -1,5 +1,6 @@
 //! The subcommands, one short file each.
 
+mod against;
 pub mod check;
 pub mod compare;
 pub mod container;
@@ -11,6 +12,7 @@ pub mod serve;
 pub mod sessions;
 pub mod trace;
 mod traces;
+mod verify;
 
 use tallyho_replay::Registry;
 

@@ -5,11 +5,11 @@
 //! otherwise. Damage of the file is an error even if the sessions that were asked for lie
 //! elsewhere: nothing about a damaged trace is passed over.
 
+mod step;
 mod timeline;
-mod verify;
 
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use clap::Args;
@@ -19,11 +19,12 @@ use tallyho_replay::{Registry, Site};
 use super::check;
 use super::run::config_of;
 use super::traces::{SessionName, Stage, Trace, Traces, not_found};
+use super::verify::{self, Budget, Means, Tally};
 use crate::config::{self, Options};
 use crate::exit::{BadUsage, Exit};
 use crate::output;
 use crate::units;
-use verify::{Tally, verify};
+use timeline::{Bodies, Source, timeline};
 
 /// What `tallyho replay` takes.
 #[derive(Args, Debug)]
@@ -35,6 +36,14 @@ pub struct ReplayArgs {
     /// Which sessions.
     #[command(flatten)]
     pub which: WhichArgs,
+
+    /// With --session: walk through it in the terminal, forwards and backwards
+    #[arg(long, requires = "session")]
+    pub step: bool,
+
+    /// With --session: show what was kept of bodies whole
+    #[arg(long, requires = "session")]
+    pub whole: bool,
 
     /// Ask whether this scenario would have done the same, instead of the recorded one
     #[arg(long, value_name = "FILE")]
@@ -79,7 +88,7 @@ pub fn run(args: &ReplayArgs, bots: &Registry) -> anyhow::Result<Exit> {
     let headers = headers.collect::<anyhow::Result<Option<Vec<_>>>>()?;
     let Some(headers) = headers else { return Ok(Exit::BadUsage) };
     let exit = match &args.which.session {
-        Some(name) => one(&mut traces, (&headers, bots), name, &args.run)?,
+        Some(name) => one(&mut traces, (&headers, bots), name, args)?,
         None => many(&mut traces, (&headers, bots), args)?,
     };
     if traces.show_damage() && exit == Exit::Ok {
@@ -111,18 +120,18 @@ fn header(args: &ReplayArgs, recorded: &Header, bots: &Registry) -> anyhow::Resu
     Ok(Some(header))
 }
 
-/// Prints the timeline of one session.
+/// Prints the timeline of one session, or walks through it.
 fn one(
     traces: &mut Traces,
     (headers, bots): (&[Header], &Registry),
     name: &SessionName,
-    run: &Path,
+    args: &ReplayArgs,
 ) -> anyhow::Result<Exit> {
     let mut found = Vec::new();
-    for (Trace { path, reader }, header) in traces.0.iter_mut().zip(headers) {
+    for (index, Trace { path, reader }) in traces.0.iter_mut().enumerate() {
         reader
             .sessions(&name.wanted(), |session| {
-                found.push((session, header));
+                found.push((session, index));
                 ControlFlow::Continue(())
             })
             .with_context(|| path.display().to_string())?;
@@ -130,16 +139,29 @@ fn one(
     match found.as_slice() {
         [] => {
             traces.show_damage();
-            Err(not_found(name, run))
+            Err(not_found(name, &args.run))
         }
-        [(session, header)] => {
-            let (text, exit) = timeline::render(header, &Stage::new(header, bots)?, session)?;
-            output::print(&text);
-            Ok(exit)
+        [(found, index)] => {
+            let header = &headers[*index];
+            let stage = &Stage::new(header, bots)?;
+            let exchange = traces.0[*index].reader.exchange(found.who)?;
+            let source = Source { header, stage, found, exchange: exchange.as_ref() };
+            let bodies = if args.whole { Bodies::Whole } else { Bodies::Short };
+            let timeline = timeline(&source, bodies)?;
+            if args.step {
+                step::walk(&timeline)?;
+            } else {
+                output::print(&timeline.text());
+            }
+            Ok(timeline.exit)
         }
         several => {
-            let names = several.iter().filter_map(|(found, header)| {
-                Some(format!("{}:{}", header.scenario(found.who.scenario)?.name, found.who))
+            let names = several.iter().filter_map(|(found, index)| {
+                Some(format!(
+                    "{}:{}",
+                    headers[*index].scenario(found.who.scenario)?.name,
+                    found.who
+                ))
             });
             let names = names.collect::<Vec<_>>().join(", ");
             Err(BadUsage(format!("{name} names several sessions: {names}")).into())
@@ -161,7 +183,9 @@ fn many(
     let mut tally = Tally::default();
     for (Trace { path, reader }, header) in traces.0.iter_mut().zip(headers) {
         let sample = args.which.sample;
-        let verified = verify(header, bots, |each: &mut dyn FnMut(Found)| match sample {
+        let (budget, threads) = (&Budget::unlimited(), verify::all_cores());
+        let means = Means { header, bots, budget, threads };
+        let verified = verify::verify(&means, |each: &mut dyn FnMut(Found)| match sample {
             None => reader.sessions(&wanted, |found| {
                 each(found);
                 ControlFlow::Continue(())
@@ -172,7 +196,7 @@ fn many(
                     sample.offer(found);
                     ControlFlow::Continue(())
                 })?;
-                sample.into_each(each);
+                sample.into_chosen().for_each(each);
                 Ok(())
             }
         });

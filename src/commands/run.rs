@@ -6,6 +6,7 @@
 mod embedded;
 mod folder;
 mod ground;
+mod heartbeat;
 mod host;
 mod identity;
 mod job;
@@ -14,6 +15,7 @@ mod live;
 mod load;
 mod machine;
 mod once;
+mod only;
 mod painter;
 mod part;
 mod progress;
@@ -21,33 +23,35 @@ mod recorded;
 mod scenario;
 mod screen;
 mod target;
+mod tls;
 mod url;
+mod verified;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use tallyho_replay::trace::{Header, ScenarioHeader};
+use tallyho_replay::trace::ScenarioHeader;
 use tallyho_replay::{Registry, Site};
 
-use crate::cli::{RecordChoice, RunArgs};
-use crate::engine::{
-    self, Control, DriverReport, Observer, Record, RunResult, ScenarioPlan, TracePlan,
-};
+use crate::cli::RunArgs;
+use crate::engine::{self, Control, DriverReport, Observer, RunResult, ScenarioPlan};
 use crate::exit::{BadUsage, Exit};
 use crate::metrics::Collector;
 use crate::output;
-use crate::report::{Facts, Report, html, k6_summary, rfc3339, text};
-
-pub(super) use scenario::config_of;
+use crate::report::{Facts, Report, TraceReport, html, k6_summary, rfc3339, text};
 
 pub(super) use host::Host;
+pub use only::OnlyArgs;
+pub(super) use scenario::config_of;
 
 use folder::Folder;
 use ground::Ground;
+use heartbeat::Heartbeat;
 use job::Job;
 use progress::Progress;
+use recorded::Recording;
 
 /// Runs the load and prints the report.
 ///
@@ -57,11 +61,8 @@ use progress::Progress;
 /// What is wrong with a scenario file is printed, and is no error here.
 pub fn run(args: &RunArgs, bots: &Registry) -> anyhow::Result<Exit> {
     let mut host = Host::start()?;
-    if args.scenario.once {
-        let Some(mut job) = job(args, bots)? else { return Ok(Exit::BadUsage) };
-        load::apply(&mut job, args)?;
-        let ground = Ground::prepare(args, &job, &host)?;
-        return once::run(args, job, &ground);
+    if args.scenario.once || args.scenario.only.only.is_some() {
+        return one(args, bots, &host);
     }
     let Some(ended) = perform(args, bots, &mut host)? else { return Ok(Exit::BadUsage) };
     if args.output.json {
@@ -71,6 +72,21 @@ pub fn run(args: &RunArgs, bots: &Registry) -> anyhow::Result<Exit> {
         output::print(&text::render(&ended.report, &options));
     }
     ended.exit
+}
+
+/// Plays one session instead of a load.
+fn one(args: &RunArgs, bots: &Registry, host: &Host) -> anyhow::Result<Exit> {
+    let Some(mut job) = job(args, bots)? else { return Ok(Exit::BadUsage) };
+    load::apply(&mut job, args)?;
+    let original = only::original(&args.scenario.only, &mut job)?;
+    let folder = Folder::create(args.output.out.as_deref())?;
+    let ground = Ground::prepare(args, &job, host)?;
+    let folder = folder.named(&ground.identity.id)?;
+    let recording = Recording { args, ground: &ground, folder: &folder };
+    match &args.scenario.only.only {
+        Some(name) if !args.scenario.once => only::run(name, (job, original), &recording, bots),
+        _ => once::run(job, &recording),
+    }
 }
 
 /// A run that has ended and whose files are written.
@@ -97,21 +113,28 @@ pub(super) fn perform(
     let folder = Folder::create(args.output.out.as_deref())?;
     let ground = Ground::prepare(args, &job, host)?;
     let folder = folder.named(&ground.identity.id)?.placed(host.place.clone());
-    let setup = job.setup.as_ref().map(|part| part::set_up(&ground, part)).transpose()?;
-    let trace = trace(args, &job, &ground, &folder);
+    let recording = Recording { args, ground: &ground, folder: &folder };
+    let setup = job.setup.as_ref().map(|part| part::set_up(&recording, part)).transpose()?;
+    let trace = recording.plan(None, headers(&job));
     let mut plan = ground.plan(scenarios(&mut job));
     plan.trace = trace;
-    plan.setup.clone_from(&setup);
+    if let Some(setup) = &setup {
+        plan.setup = Some(Arc::clone(&setup.results));
+        plan.shared_secrets.extend(setup.secrets.iter().cloned());
+    }
     plan.thresholds.clone_from(&job.thresholds);
+    let heartbeat = job.heartbeat.as_ref().map(|part| Heartbeat::start(&recording, part));
     let progress = Progress::new(args, &job.title, &ground, &plan);
     let mut watched = Watched { progress, also: host.observer.take() };
     let result = engine::run(plan, &ground.control, &mut watched).map_err(anyhow::Error::msg)?;
     watched.progress.finish();
+    heartbeat.into_iter().for_each(Heartbeat::stop);
     if let (Some(part), 1..) = (&mut job.teardown, ground.control.signals()) {
         part.timeout = host.teardown_after_signal.map_or(part.timeout, |t| part.timeout.min(t));
     }
-    let teardown = job.teardown.as_ref().map(|part| part::tear_down(&ground, part, setup));
-    let ended = finish(args, &job, (&ground, &folder), result)?;
+    let teardown =
+        job.teardown.as_ref().map(|part| part::tear_down(&recording, part, setup.as_ref()));
+    let ended = finish(&recording, &job, result, bots)?;
     // What was measured comes first: it is worth more than a failed clean-up.
     let exit = match (ended.exit, teardown.transpose()) {
         (Ok(_), Err(error)) => Err(error),
@@ -168,32 +191,12 @@ fn job(args: &RunArgs, bots: &Registry) -> anyhow::Result<Option<Job>> {
     }
 }
 
-/// What is recorded of the run, and where; nothing with `--record off`.
-fn trace(args: &RunArgs, job: &Job, ground: &Ground, folder: &Folder) -> Option<TracePlan> {
-    let record = match args.record.record {
-        RecordChoice::All => Record::All,
-        RecordChoice::Failing => Record::Failing,
-        RecordChoice::Off => return None,
-    };
-    let scenarios = job.loads.iter().map(|load| {
-        let bot = (load.bot)();
-        ScenarioHeader {
-            name: load.name.clone(),
-            key: Site::of(&load.name).key(),
-            bot: bot.name().to_owned(),
-            bot_version: bot.version(),
-            config: load.bot_config.clone(),
-        }
-    });
-    let since_epoch = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
-    let header = Header {
-        run: ground.identity.id.clone(),
-        started_unix_us: u64::try_from(since_epoch.as_micros()).unwrap_or(u64::MAX),
-        scenarios: scenarios.collect(),
-        ..Header::new(&ground.facts)
-    };
-    let path = folder.path().join(recorded::file_name(args.task_index));
-    Some(TracePlan { header, path, record, bytes_max: args.record.trace_max_bytes })
+/// The job's loads as a trace's header names them.
+fn headers(job: &Job) -> Vec<ScenarioHeader> {
+    let loads = job.loads.iter();
+    loads
+        .map(|load| recorded::scenario(&load.name, &(load.bot)(), load.bot_config.clone()))
+        .collect()
 }
 
 /// Takes the job's loads as the engine wants them.
@@ -205,24 +208,35 @@ fn scenarios(job: &mut Job) -> Vec<ScenarioPlan> {
         profile: load.profile,
         start: load.start,
         graceful_stop: load.graceful_stop,
+        begin: None,
     };
     job.loads.drain(..).map(plan).collect()
 }
 
 /// Writes `run.json` and `report.html`, and says how to exit.
 fn finish(
-    args: &RunArgs,
+    recording: &Recording<'_>,
     job: &Job,
-    (ground, folder): (&Ground, &Folder),
     result: RunResult,
+    bots: &Registry,
 ) -> anyhow::Result<Ended> {
+    let Recording { args, ground, folder } = *recording;
+    let trace = match &result.trace {
+        None => None,
+        Some(trace) => {
+            let verified = verified::verify(recording, &result, trace, bots);
+            let verified = Some(verified);
+            Some(TraceReport { verified, ..recorded::trace(trace, args.task_index) })
+        }
+    };
+    let differs = trace.as_ref().is_some_and(TraceReport::differs);
     let (lost_workers, aborted) = (result.lost_workers, result.abort_reason.is_some());
     let ended_by_threshold = result.failed_threshold.is_some();
     let facts = Facts {
         run: ground.identity.run(&job.title, folder, stopped_by(&ground.control, &result)),
         config: job.config.clone(),
         task: ground.machine.task(args.task_index, &result),
-        trace: result.trace.as_ref().map(|trace| recorded::trace(trace, args.task_index)),
+        trace,
         failing: recorded::failing(&result, folder),
         started_at: rfc3339(result.started_at),
         ended_at: rfc3339(result.started_at + result.elapsed),
@@ -242,6 +256,7 @@ fn finish(
         0 if aborted => Ok(Exit::Aborted),
         0 if ended_by_threshold || report.has_failed_threshold() => Ok(Exit::Threshold),
         0 if report.is_invalid() && !args.verdict.allow_degraded => Ok(Exit::Invalid),
+        0 if differs => Ok(Exit::Differs),
         0 => Ok(Exit::Ok),
         _ => Ok(Exit::Signal),
     };

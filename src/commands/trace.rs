@@ -3,12 +3,13 @@
 use std::fs::{File, OpenOptions};
 use std::io::{Seek, SeekFrom};
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use tallyho_replay::trace::{
-    Batch, FoundEnd, NotRecorded, Piece, PieceEnd, Totals, TraceWriter, WorkerCounts, recover,
+    Batch, Found, FoundEnd, Header, KeptExchange, NotRecorded, Piece, PieceEnd, Totals,
+    TraceWriter, WorkerCounts, recover,
 };
 
 use super::traces::{SessionName, Trace, Traces, not_found};
@@ -175,13 +176,34 @@ pub fn capsule(args: &CapsuleArgs) -> anyhow::Result<Exit> {
         1 => found.swap_remove(0),
         _ => bail!("{} names several sessions; put SCENARIO: in front", args.session),
     };
-    let mut header = traces.0[index].reader.header().clone();
-    header.scenarios.retain(|scenario| scenario.key == session.who.scenario);
+    let header = traces.0[index].reader.header().clone();
     let name = format!("session-{}-{}.tly", session.who.bot, session.who.session);
     let path = args.out.clone().unwrap_or_else(|| PathBuf::from(name));
     let failed = || format!("cannot write {}", path.display());
-    let file = File::create(&path).with_context(failed)?;
-    let mut writer = TraceWriter::new(file, &header).with_context(failed)?;
+    let exchange = traces.0[index].reader.exchange(session.who).with_context(failed)?;
+    let bytes = write_capsule(&path, &header, session, exchange).with_context(failed)?;
+    output::print(&format!("{}: {bytes} bytes; tallyho replay {0} --all\n", path.display()));
+    if is_damaged {
+        bail!("{}: the trace is damaged; the capsule holds what is left", args.run.display());
+    }
+    Ok(Exit::Ok)
+}
+
+/// Writes one session, and the exchange it failed with, into a file of its own; gives its size.
+///
+/// # Errors
+///
+/// If the file cannot be written.
+pub(super) fn write_capsule(
+    path: &Path,
+    header: &Header,
+    session: Found,
+    exchange: Option<KeptExchange>,
+) -> std::io::Result<u64> {
+    let mut header = header.clone();
+    header.scenarios.retain(|scenario| scenario.key == session.who.scenario);
+    let file = File::create(path)?;
+    let mut writer = TraceWriter::new(file, &header)?;
     let piece = Piece {
         who: session.who,
         number: 0,
@@ -190,14 +212,14 @@ pub fn capsule(args: &CapsuleArgs) -> anyhow::Result<Exit> {
         signature: session.signature,
     };
     let counts = WorkerCounts { started: 1, ..WorkerCounts::default() };
-    let batch = Batch { bytes: session.record, pieces: vec![piece], counts };
-    writer.write(&batch).with_context(failed)?;
+    let batch = Batch {
+        bytes: session.record,
+        pieces: vec![piece],
+        exchanges: exchange.into_iter().collect(),
+        counts,
+    };
+    writer.write(&batch)?;
     let (_, closed) = writer.finish(1, NotRecorded::default());
-    closed.with_context(failed)?;
-    let bytes = writer.bytes();
-    output::print(&format!("{}: {bytes} bytes; tallyho replay {0} --all\n", path.display()));
-    if is_damaged {
-        bail!("{}: the trace is damaged; the capsule holds what is left", args.run.display());
-    }
-    Ok(Exit::Ok)
+    closed?;
+    Ok(writer.bytes())
 }

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::str::FromStr;
 
 use anyhow::{Context, anyhow, bail};
-use tallyho_replay::flow::{self, Definition, Flow};
+use tallyho_replay::flow::{self, Definition, Flow, Program};
 use tallyho_replay::trace::{Header, ScenarioHeader, TraceReader, Wanted};
 use tallyho_replay::{BotType, Registry, RunFacts, Site};
 
@@ -130,7 +130,15 @@ impl SessionName {
 /// What sessions of a trace are replayed with.
 pub(super) struct Stage {
     pub(super) facts: Rc<RunFacts>,
-    bots: Vec<(u64, Rc<BotType>)>,
+    bots: Vec<Cast>,
+}
+
+/// A scenario's kind of bot.
+struct Cast {
+    scenario: u64,
+    bot: Rc<BotType>,
+    /// What a declared bot runs.
+    program: Option<Rc<Program>>,
 }
 
 impl Stage {
@@ -143,30 +151,43 @@ impl Stage {
         let facts = header.facts().map_err(|error| anyhow!("the trace's header: {error}"))?;
         let mut bots = Vec::with_capacity(header.scenarios.len());
         for scenario in &header.scenarios {
-            let bot = bot(scenario, registry);
-            let bot = bot.with_context(|| format!("the trace's scenario {}", scenario.name))?;
-            bots.push((scenario.key, Rc::new(bot)));
+            let cast = cast(scenario, registry);
+            bots.push(cast.with_context(|| format!("the trace's scenario {}", scenario.name))?);
         }
         Ok(Self { facts: Rc::new(facts), bots })
     }
 
     /// The bots of a scenario.
     pub(super) fn bot(&self, key: u64) -> Option<&Rc<BotType>> {
-        self.bots.iter().find(|(known, _)| *known == key).map(|(_, bot)| bot)
+        self.cast(key).map(|cast| &cast.bot)
+    }
+
+    /// The label of a draw's site, if it is known.
+    pub(super) fn label(&self, scenario: u64, site: Site) -> Option<&str> {
+        if !site.label().is_empty() {
+            return Some(site.label());
+        }
+        self.cast(scenario)?.program.as_ref()?.label(site)
+    }
+
+    fn cast(&self, key: u64) -> Option<&Cast> {
+        self.bots.iter().find(|cast| cast.scenario == key)
     }
 }
 
 /// A kind of bot, as a trace's header describes it.
-fn bot(scenario: &ScenarioHeader, registry: &Registry) -> anyhow::Result<BotType> {
+fn cast(scenario: &ScenarioHeader, registry: &Registry) -> anyhow::Result<Cast> {
+    let key = scenario.key;
     if scenario.bot == <Flow as tallyho_replay::Bot>::NAME {
         let definition: Definition = serde_json::from_value(scenario.config.clone())?;
         let program = flow::compile(&definition)
             .map_err(|error| anyhow!("its bot does not compile: {error}"))?;
-        return Ok(BotType::new::<Flow>(Rc::new(program)));
+        let program = Rc::new(program);
+        let bot = Rc::new(BotType::new::<Flow>(Rc::clone(&program)));
+        return Ok(Cast { scenario: key, bot, program: Some(program) });
     }
-    let made = registry.bot(&scenario.bot, &scenario.config.to_string());
-    match made {
-        Some(made) => Ok(made?),
+    match registry.bot(&scenario.bot, &scenario.config.to_string()) {
+        Some(made) => Ok(Cast { scenario: key, bot: Rc::new(made?), program: None }),
         None => bail!("this build has no bot named {}", scenario.bot),
     }
 }

@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use tallyho_replay::flow::{
-    Action, Assignment, Auth, Definition, Delay, Expression, KeepLogin, Limits, Metric, Step,
+    Action, Assignment, Auth, Cookies, Definition, Delay, Expression, KeepLogin, Limits, Metric,
+    Step,
 };
 
 use super::data_sources::DataSource;
@@ -26,6 +27,7 @@ pub(super) struct Shared<'a> {
     pub(super) data: &'a [DataSource],
     pub(super) metrics: &'a [Metric],
     pub(super) delay_scale_ppm: u32,
+    pub(super) max_redirects: Option<u32>,
     /// Names of set-up's results.
     pub(super) setup: &'a [String],
 }
@@ -99,6 +101,9 @@ impl<'a> BotReader<'a> {
         definition.variables.extend(self.assignments(node.get("variables")));
         definition.timeout_us =
             root.get("defaults").and_then(|defaults| self.duration_us(defaults, "timeout"));
+        if root.get("cookies").and_then(Node::scalar) == Some("false") {
+            definition.cookies = Cookies::Ignored;
+        }
         let auth = node.get("auth").or_else(|| root.get("auth"));
         definition.auth = auth.map(|auth| self.auth(auth));
         self.has_login = definition.auth.is_some();

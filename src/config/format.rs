@@ -70,6 +70,8 @@ pub(super) static SCENARIO_FILE: Shape = Shape {
         key("teardownTimeout", Kind::LoadDuration, "How long teardown may take; 60 s without it."),
         key("connections", Kind::WordOr(&["perBot"], &CONNECTIONS), "Who owns connections."),
         key("userAgent", Kind::Text, "The User-Agent header."),
+        key("maxRedirects", Kind::Integer(0), "Redirects that a request follows; 10 without it."),
+        key("cookies", Kind::Bool, "False: no cookie is kept or sent."),
         key("insecureSkipTLSVerify", Kind::Bool, "Accept any certificate."),
         key("delayScale", Kind::Ratio, "Multiplies think times; choices stay the same."),
         // The bots.
@@ -291,6 +293,7 @@ static REQUEST: Shape = Shape {
         key("form", TEMPLATES, "The body as a form."),
         key("timeout", Kind::Duration, "For the whole response."),
         key("expect", Kind::Statuses, "Statuses that are not failures."),
+        key("maxRedirects", Kind::Integer(0), "Redirects that it follows; with 0 none."),
         key("capture", Kind::Map(&Kind::TextOr(&CAPTURE)), "Values to read into variables."),
         key("check", EXPRESSIONS, "What must hold, by name."),
         key("retry", Kind::Object(&RETRY), "When and how it is tried again."),
@@ -302,11 +305,12 @@ static REQUEST: Shape = Shape {
 
 static CAPTURE: Shape = Shape {
     name: "a capture",
-    about: "A value to read into a variable: one of json, header and regex.",
-    verbs: &["json", "header", "regex"],
+    about: "A value to read into a variable: one of json, header, cookie and regex.",
+    verbs: &["json", "header", "cookie", "regex"],
     keys: &[
         key("json", Kind::Text, "A JSON pointer into the body."),
         key("header", Kind::Text, "A header's name."),
+        key("cookie", Kind::Text, "A cookie's name; always a secret."),
         key("regex", Kind::Text, "A pattern to find in the body."),
         key("group", Kind::Integer(0), "The group of the pattern; 1, or 0 where there is none."),
         key("optional", Kind::Bool, "Whether it may be absent."),

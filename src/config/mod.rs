@@ -27,17 +27,18 @@ mod request;
 mod schema;
 mod shape;
 mod steps;
+mod tallyup;
 mod text;
 
 use std::path::Path;
 
 pub use diagnostic::{Colour, Diagnostic, Findings, Severity, Source};
 pub use duration::{parse_delay, parse_duration, parse_load_duration, parse_rate};
-pub use once::Printer;
+pub use once::{Printer, hide_placeholders};
 pub use parameters::Environment;
 pub use plan::{
     Abort, BotKind, BotPlan, Certificates, Connections, Load, NoData, OnNoFreeBot, Plan, Profile,
-    Stage, Supply, Threshold,
+    Stage, Supply, Threshold, Weight,
 };
 pub use profile::{Overrides, parse_stage};
 pub use schema::json_schema;
@@ -57,6 +58,8 @@ pub struct Options {
     pub seed: Option<u64>,
     /// `--delay-scale`, in millionths, which replaces the file's.
     pub delay_scale_ppm: Option<u32>,
+    /// `--max-redirects`, which replaces whatever the file says.
+    pub max_redirects: Option<u32>,
     /// Names of the bots written in Rust.
     pub registered_bots: Vec<String>,
     /// The bot that runs where the file has none of its own: what a container is started for.

@@ -54,6 +54,9 @@ impl BotReader<'_> {
             self.texts.found.push(nothing.help("add an `auth` block to the bot"));
         }
         let expect = self.expected(node);
+        let redirects_max = node.get("maxRedirects").or(self.shared.root.get("maxRedirects"));
+        let redirects_max = redirects_max.and_then(Node::scalar);
+        let redirects_max = redirects_max.and_then(|number| number.trim().parse().ok());
         let retry = node.get("retry").or_else(|| self.default("retry")).cloned();
         let retry = retry.map(|retry| self.retry(&retry));
         let on_failure = self.on_failure(node);
@@ -66,6 +69,7 @@ impl BotReader<'_> {
             body,
             timeout_us,
             expect,
+            redirects_max: self.shared.max_redirects.or(redirects_max),
             captures,
             checks,
             retry,
@@ -217,21 +221,24 @@ impl BotReader<'_> {
     }
 
     fn capture_source(&mut self, node: &Node) -> Option<CaptureFrom> {
-        let kinds: Vec<&Member> =
-            ["json", "header", "regex"].iter().filter_map(|kind| node.member(kind)).collect();
+        let kinds: Vec<&Member> = ["json", "header", "cookie", "regex"]
+            .iter()
+            .filter_map(|kind| node.member(kind))
+            .collect();
         let [kind] = kinds.as_slice() else {
             let title = match kinds.len() {
                 0 => "this capture says not where the value is",
                 _ => "this capture says twice where the value is",
             };
             let wrong = Diagnostic::error(node.range.clone(), title);
-            self.texts.found.push(wrong.label("needs one of json, header and regex"));
+            self.texts.found.push(wrong.label("needs one of json, header, cookie and regex"));
             return None;
         };
         let text = kind.value.text()?;
         match kind.key.as_str() {
             "json" => self.pointer(text, &kind.value),
             "header" => Some(CaptureFrom::Header(text.to_owned())),
+            "cookie" => Some(CaptureFrom::Cookie(text.to_owned())),
             _ => {
                 self.texts.pattern(text, kind.value.range.clone());
                 Some(CaptureFrom::Pattern(text.to_owned(), self.group(node, text)))

@@ -3,11 +3,15 @@
 //! The translation from instants on the wire to the terms of the metrics: what counts as sent,
 //! waited and failed is decided here and nowhere else.
 
+use std::borrow::Cow;
+
+use tallyho_replay::observe::decode_body;
 use tallyho_replay::{Expected, Failure, Name, Note, Outcome, Session, Who};
 
 use super::clock::Micros;
 use super::exchange::{Received, Timing};
 use super::player::Step;
+use super::sending::Redirects;
 use super::worker::{Scenario, Worker};
 use crate::metrics::{Ended, Exchange};
 
@@ -16,6 +20,7 @@ pub(super) struct Attempt<'a> {
     pub(super) scenario: &'a Scenario,
     pub(super) name: &'a Name,
     pub(super) expected: Expected,
+    pub(super) redirects: Redirects,
     pub(super) step: &'a Step,
     pub(super) timing: &'a Timing,
     pub(super) result: &'a Result<Received, Failure>,
@@ -24,8 +29,11 @@ pub(super) struct Attempt<'a> {
 impl Worker {
     /// Counts an exchange, and describes the first of its kind to fail.
     pub(super) fn record(&self, attempt: &Attempt<'_>, who: Who) {
-        let Attempt { scenario, name, expected, step, timing, result } = *attempt;
+        let Attempt { scenario, name, expected, redirects, step, timing, result } = *attempt;
         let status = result.as_ref().map_or(0, |(response, _)| response.status);
+        let is_expected = result.as_ref().is_ok_and(|(response, bytes)| {
+            expected.contains(status) || redirects.follow(status, &bytes[response.head.clone()])
+        });
         let exchange = Exchange {
             due_us: step.due,
             sent_us: timing.sent,
@@ -33,12 +41,12 @@ impl Worker {
             waited_us: step.waited,
             blocked_us: timing.sent - timing.started,
             connecting_us: timing.connecting,
-            tls_us: 0,
+            tls_us: timing.tls,
             sending_us: timing.sending,
             waiting_us: timing.waiting,
             receiving_us: timing.receiving,
             status,
-            expected: result.is_ok() && expected.contains(status),
+            expected: is_expected,
             failure: result.as_ref().err().copied(),
             bytes_sent: timing.bytes_sent,
             bytes_received: timing.bytes_received,
@@ -47,6 +55,9 @@ impl Worker {
         for (name, by) in [
             (CONNECTIONS_OPENED, timing.connections_opened),
             (STALE_CONNECTIONS, timing.stale_connections),
+            (ADDRESSES_SKIPPED, timing.addresses_skipped),
+            (HANDSHAKES_FULL, timing.handshakes_full),
+            (HANDSHAKES_RESUMED, timing.handshakes_resumed),
         ] {
             if by > 0 {
                 let counter = Note::Counter { name: Name::Static(name), by: u64::from(by) };
@@ -56,8 +67,10 @@ impl Worker {
         let series = recorder.series(scenario.index, name);
         if let Some(slot) = recorder.exchange(series, &exchange) {
             let text = match result {
-                Ok((response, bytes)) => excerpt(&bytes[response.body.clone()]),
-                Err(failure) => failure.as_str().to_owned(),
+                Ok(received) => excerpt(received),
+                Err(failure) => {
+                    timing.reason.clone().unwrap_or_else(|| failure.as_str().to_owned())
+                }
             };
             recorder.example(slot, who.to_string(), text);
         }
@@ -93,9 +106,21 @@ const CONNECTIONS_OPENED: &str = "connections_opened";
 /// Kept connections that the server had closed when a request was about to use them. Where a
 /// request may be repeated it then went over a new one, so the event would otherwise be unseen.
 const STALE_CONNECTIONS: &str = "stale_connections";
+/// Addresses of a name that refused a connection, so that the next one was asked.
+const ADDRESSES_SKIPPED: &str = "addresses_skipped";
+/// TLS handshakes, by whether they were shortened by an earlier one.
+const HANDSHAKES_FULL: &str = "tls_handshakes_full";
+const HANDSHAKES_RESUMED: &str = "tls_handshakes_resumed";
 
 /// The beginning of a body, as text for people.
-fn excerpt(body: &[u8]) -> String {
+fn excerpt((response, bytes): &Received) -> String {
+    let head = &bytes[response.head.clone()];
+    let body = &bytes[response.body.clone()];
+    let body = match decode_body(head, body) {
+        Ok(body) => body,
+        // Cut off, or not what it says: what came is all there is to show.
+        Err(_) => Cow::Borrowed(body),
+    };
     let text = String::from_utf8_lossy(&body[..body.len().min(EXCERPT_BYTES)]);
     if text.is_empty() { "no body".to_owned() } else { text.trim().to_owned() }
 }

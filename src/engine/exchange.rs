@@ -16,9 +16,12 @@ use tallyho_replay::Failure;
 
 use super::buffers::{BUFFER_BYTES, Buffers};
 use super::clock::{Micros, RunClock, micros};
-use super::connection::{Connection, Connections, Connector, Origin};
+use super::connection::{Connection, Connections, Stream};
+use super::connector::Connector;
+use super::origin::Origin;
 use super::sys;
 use super::timer::{Signal, SlotIndex, Slots};
+use super::tls::words_of;
 use crate::http::{ErrorKind, ParseError, Progress, Response, ResponseReader};
 
 /// What the exchange needs of its worker.
@@ -31,7 +34,7 @@ pub(super) struct Wire<'a> {
 }
 
 impl Wire<'_> {
-    fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         self.slots.signal(self.slot) != Signal::None
     }
 }
@@ -46,12 +49,14 @@ pub(super) struct Outgoing {
 }
 
 /// When things happened, in µs of the run's clock, and how much was moved.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Timing {
     pub(super) started: Micros,
     /// Waiting for a turn to connect.
     pub(super) blocked: Micros,
     pub(super) connecting: Micros,
+    /// Securing the connection.
+    pub(super) tls: Micros,
     /// When the first byte was about to be written.
     pub(super) sent: Micros,
     pub(super) sending: Micros,
@@ -63,6 +68,12 @@ pub(super) struct Timing {
     pub(super) connections_opened: u32,
     /// Attempts that met a connection which the server had closed.
     pub(super) stale_connections: u32,
+    /// Addresses that refused a connection which another one then was asked for.
+    pub(super) addresses_skipped: u32,
+    pub(super) handshakes_full: u32,
+    pub(super) handshakes_resumed: u32,
+    /// More about a failure than its kind says.
+    pub(super) reason: Option<String>,
 }
 
 /// A response that was read whole: its place in the buffer, and the buffer.
@@ -76,7 +87,7 @@ pub(super) type Received = (Response, Vec<u8>);
 pub(super) async fn exchange(
     wire: &Wire<'_>,
     (origin, connections): (&Rc<Origin>, &mut Connections),
-    mut outgoing: Outgoing,
+    outgoing: &mut Outgoing,
     timing: &mut Timing,
 ) -> Result<Received, Failure> {
     wire.slots.set_deadline(wire.slot, timing.started + micros(outgoing.timeout));
@@ -84,10 +95,10 @@ pub(super) async fn exchange(
     let result = loop {
         let connection = match connections.take(&origin.key) {
             Some(connection) => Ok(connection),
-            None => connect(wire, origin, timing).await,
+            None => connect(wire, (origin, connections), timing).await,
         };
         let result = match connection {
-            Ok(connection) => attempt(wire, (connection, connections), &mut outgoing, timing).await,
+            Ok(connection) => attempt(wire, (connection, connections), outgoing, timing).await,
             Err(failure) => Err(failure),
         };
         let is_stale = matches!(result, Err(Failure::StaleConnection));
@@ -98,7 +109,6 @@ pub(super) async fn exchange(
         // The next connection is a new one, which cannot be stale: the loop ends.
     };
     wire.slots.clear_deadline(wire.slot);
-    wire.buffers.give_back(outgoing.bytes);
     result
 }
 
@@ -123,16 +133,12 @@ async fn attempt(
 
 async fn connect(
     wire: &Wire<'_>,
-    origin: &Rc<Origin>,
+    (origin, connections): (&Rc<Origin>, &mut Connections),
     timing: &mut Timing,
 ) -> Result<Connection, Failure> {
-    let began = wire.clock.now();
-    let bot = (wire.slots, wire.slot);
-    let (result, turn) = wire.connector.connect(bot, origin, || wire.clock.now()).await;
+    let result = wire.connector.connect(wire, (origin, &mut connections.tls), timing).await;
     timing.sent = wire.clock.now();
     timing.completed = timing.sent;
-    timing.blocked += turn - began;
-    timing.connecting += timing.sent - turn;
     timing.connections_opened += u32::from(result.is_ok());
     result
 }
@@ -143,45 +149,61 @@ async fn write(
     outgoing: &mut Outgoing,
     timing: &mut Timing,
 ) -> Result<(), Failure> {
-    let size = outgoing.bytes.len();
-    let mut written = 0;
-    let mut outcome = Ok(());
-    while written < size && outcome.is_ok() {
-        let bytes = std::mem::take(&mut outgoing.bytes).slice(written..);
-        let (result, bytes) = send(wire, connection, bytes).await;
-        outgoing.bytes = bytes.into_inner();
-        match result {
-            Ok(count) => written += count,
-            Err(error) => outcome = Err(broken(wire, connection, &error, 0)),
+    let (result, written) = match &mut connection.stream {
+        Stream::Plain(stream) => write_plain(wire, stream, &mut outgoing.bytes).await,
+        Stream::Tls(stream) => {
+            let result = stream.send(wire, &outgoing.bytes).await;
+            let traffic = stream.take_traffic();
+            timing.bytes_received += traffic.received;
+            (result, traffic.sent)
         }
-    }
+    };
+    let outcome = result.map_err(|error| broken(wire, connection, (&error, 0), timing));
     let now = wire.clock.now();
     timing.sending = now - timing.sent;
     timing.completed = now;
-    timing.bytes_sent += written as u64;
+    timing.bytes_sent += written;
     outcome
 }
 
-async fn send<B: IoBuf>(
+/// Writes all bytes; how many were, whatever happens.
+async fn write_plain(
     wire: &Wire<'_>,
-    connection: &mut Connection,
-    bytes: B,
-) -> (io::Result<usize>, B) {
-    let operation = async |stream: &mut TcpStream| stream.write(bytes).await;
-    sys::run_until(&mut connection.stream, operation, || wire.is_over()).await
+    stream: &mut TcpStream,
+    bytes: &mut Vec<u8>,
+) -> (io::Result<()>, u64) {
+    let size = bytes.len();
+    let mut written = 0;
+    let mut outcome = Ok(());
+    while written < size && outcome.is_ok() {
+        let slice = std::mem::take(bytes).slice(written..);
+        let operation = async |stream: &mut TcpStream| stream.write(slice).await;
+        let (result, slice) = sys::run_until(stream, operation, || wire.is_over()).await;
+        *bytes = slice.into_inner();
+        match result {
+            Ok(count) => written += count,
+            Err(error) => outcome = Err(error),
+        }
+    }
+    (outcome, written as u64)
 }
 
 /// Reads what has arrived to the end of `buffer`.
 async fn receive(
     wire: &Wire<'_>,
     connection: &mut Connection,
-    buffer: Vec<u8>,
+    mut buffer: Vec<u8>,
 ) -> (io::Result<usize>, Vec<u8>) {
-    let (begin, end) = (buffer.len(), buffer.capacity());
-    let operation = async |stream: &mut TcpStream| stream.read(buffer.slice_mut(begin..end)).await;
-    let (result, slice) =
-        sys::run_until(&mut connection.stream, operation, || wire.is_over()).await;
-    (result, slice.into_inner())
+    match &mut connection.stream {
+        Stream::Plain(stream) => {
+            let (begin, end) = (buffer.len(), buffer.capacity());
+            let slice = buffer.slice_mut(begin..end);
+            let operation = async |stream: &mut TcpStream| stream.read(slice).await;
+            let (result, slice) = sys::run_until(stream, operation, || wire.is_over()).await;
+            (result, slice.into_inner())
+        }
+        Stream::Tls(stream) => (stream.receive(wire, &mut buffer).await, buffer),
+    }
 }
 
 async fn read(
@@ -190,7 +212,11 @@ async fn read(
     outgoing: &mut Outgoing,
     timing: &mut Timing,
 ) -> Result<Received, Failure> {
-    let mut buffer = wire.buffers.lend();
+    // TLS lends one when there is something to put into it.
+    let mut buffer = match connection.stream {
+        Stream::Plain(_) => wire.buffers.lend(),
+        Stream::Tls(_) => Vec::new(),
+    };
     let mut first_byte = None;
     let mut received = 0;
     let outcome = loop {
@@ -198,7 +224,7 @@ async fn read(
         buffer = returned;
         let count = match result {
             Ok(count) => count,
-            Err(error) => break Err(broken(wire, connection, &error, received)),
+            Err(error) => break Err(broken(wire, connection, (&error, received), timing)),
         };
         timing.completed = wire.clock.now();
         if count > 0 {
@@ -207,12 +233,8 @@ async fn read(
         }
         let progress = match count {
             0 if wire.slots.signal(wire.slot) != Signal::None || received == 0 => {
-                break Err(broken(
-                    wire,
-                    connection,
-                    &io::ErrorKind::UnexpectedEof.into(),
-                    received,
-                ));
+                let error = io::ErrorKind::UnexpectedEof.into();
+                break Err(broken(wire, connection, (&error, received), timing));
             }
             0 => outgoing.reader.end_of_stream(&mut buffer),
             _ => outgoing.reader.advance(&mut buffer),
@@ -223,7 +245,14 @@ async fn read(
             Err(error) => break Err(parse_failure(error)),
         }
     };
-    timing.bytes_received += received;
+    timing.bytes_received += match &mut connection.stream {
+        Stream::Plain(_) => received,
+        Stream::Tls(stream) => {
+            let traffic = stream.take_traffic();
+            timing.bytes_sent += traffic.sent;
+            traffic.received
+        }
+    };
     let sent = timing.sent + timing.sending;
     timing.waiting = first_byte.unwrap_or(timing.completed).saturating_sub(sent);
     timing.receiving = timing.completed.saturating_sub(first_byte.unwrap_or(timing.completed));
@@ -247,15 +276,23 @@ fn make_room(buffer: &mut Vec<u8>, read_hint: usize) {
 /// With less room than this a buffer grows before the next read.
 const ROOM_BYTES_MIN: usize = BUFFER_BYTES / 4;
 /// The most that is asked of one read: larger ones save no measurable time.
-const READ_BYTES_MAX: usize = 64 * 1024;
+pub(super) const READ_BYTES_MAX: usize = 64 * 1024;
 
 /// What a broken operation means: the bot's own signal if there was one, else what the socket said.
-fn broken(wire: &Wire<'_>, connection: &Connection, error: &io::Error, received: u64) -> Failure {
+fn broken(
+    wire: &Wire<'_>,
+    connection: &Connection,
+    (error, received): (&io::Error, u64),
+    timing: &mut Timing,
+) -> Failure {
     match wire.slots.signal(wire.slot) {
         Signal::Interrupted => return Failure::Interrupted,
         Signal::Expired if received == 0 => return Failure::FirstByteTimeout,
         Signal::Expired => return Failure::TotalTimeout,
         Signal::None => {}
+    }
+    if words_of(error).is_some() {
+        return timing.tls_fault(error);
     }
     // Both ends of a kept connection may close it at any time, so this says nothing about the
     // request.

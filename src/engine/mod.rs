@@ -3,19 +3,23 @@
 //! `coordinator` starts one `worker` per core and adds up what they measure. A worker has a runtime
 //! (`driver`), a share of each scenario's load profile (`pacing`, from `schedule`, `arrivals` and
 //! `ramp`), a `timer`, and for each bot a task that plays sessions (`player`), which is one
-//! `exchange` after the other over the bot's own `connection`s.
+//! `exchange` after the other over the bot's own `connection`s, which the `connector` opens, over
+//! `tls` where the `origin` wants that.
 
 mod account;
 mod arrivals;
 mod buffers;
 mod clock;
 mod connection;
+mod connector;
 mod control;
 mod coordinator;
 mod driver;
 mod exchange;
 mod health;
+mod kept;
 mod machine;
+mod origin;
 mod pacing;
 mod plan;
 mod player;
@@ -26,6 +30,7 @@ mod scribe;
 mod sending;
 mod sys;
 mod timer;
+mod tls;
 mod tracer;
 mod watch;
 mod worker;
@@ -35,10 +40,12 @@ pub use coordinator::{Observer, RunResult, run};
 pub use driver::{DriverChoice, DriverReport};
 pub use health::Health;
 pub use machine::{Cores, FileLimit};
-pub use plan::{BotMaker, RunPlan, ScenarioPlan};
+pub use origin::tls_host;
+pub use plan::{Beginning, BotMaker, RunPlan, ScenarioPlan};
 pub(crate) use resolver::Lookup;
 pub use resolver::Resolver;
 pub use schedule::{BOTS_MAX_DEFAULT, OnNoFreeBot, Profile, Rate, Spacing, Stage, Supply};
 pub use scribe::{Record, TracePlan, TraceResult};
+pub use tls::{Identity, Pem, Probed, Resumption, Tls, TlsFault, TlsOptions, TlsVersion, Trust};
 pub use tracer::{Failing, FailingGroup};
 pub use watch::{Watch, WatchMaker};

@@ -70,6 +70,8 @@ pub(super) struct Pacing {
     claimed: Arc<AtomicU64>,
     /// The number of the scenario's first bot, or of its first session where those are numbered.
     first_number: u64,
+    /// The number of each bot's first session.
+    first_session: u64,
     worker: u64,
     workers: u64,
     open: Option<OpenModel>,
@@ -112,6 +114,8 @@ pub(super) struct Position {
     pub(super) task_index: u32,
     /// The number of the scenario's first bot.
     pub(super) first_bot: u64,
+    /// The number of each bot's first session.
+    pub(super) first_session: u64,
     /// What Poisson arrivals are drawn from.
     pub(super) seed: u64,
 }
@@ -155,6 +159,7 @@ impl Pacing {
             control,
             claimed,
             first_number,
+            first_session: position.first_session,
             worker,
             workers,
             open,
@@ -240,7 +245,7 @@ impl Pacing {
         pace.sessions += 1;
         Assignment {
             bot,
-            session,
+            session: self.first_session + session,
             due: now,
             waited: 0,
             is_continued: session > 0,

@@ -11,6 +11,7 @@ use super::driver::DriverChoice;
 use super::resolver::Resolver;
 use super::schedule::Profile;
 use super::scribe::TracePlan;
+use super::tls::Tls;
 use super::watch::WatchMaker;
 use crate::metrics::Threshold;
 
@@ -31,10 +32,12 @@ pub struct RunPlan {
     pub pins: Vec<Option<usize>>,
     /// Which IO driver.
     pub io_driver: DriverChoice,
-    /// Origins (`http://host:port`) with the addresses of their hosts.
+    /// Origins (`https://host:port`) with the addresses of their hosts.
     pub origins: Vec<(String, Vec<SocketAddr>)>,
     /// Finds the addresses of hosts that only turn up while the run goes on.
     pub resolver: Resolver,
+    /// How TLS is spoken where an origin is `https://`.
+    pub tls: Tls,
     /// Source addresses to spread connections over; empty leaves the choice to the system.
     pub sources: Vec<IpAddr>,
     /// A request's time, unless it has its own.
@@ -45,6 +48,8 @@ pub struct RunPlan {
     pub thresholds: Vec<Threshold>,
     /// Secrets that every bot holds from its first session on: those of the command line.
     pub shared_secrets: Vec<String>,
+    /// Whether requests carry a `traceparent`.
+    pub traceparent: bool,
     /// What is recorded, and where; nothing, if nothing is.
     pub trace: Option<TracePlan>,
     /// Who looks at every session, where there are few.
@@ -65,6 +70,20 @@ pub struct ScenarioPlan {
     pub start: Duration,
     /// How long its sessions may go on after its end.
     pub graceful_stop: Duration,
+    /// Where its bots begin, if that does not follow from the task.
+    pub begin: Option<Beginning>,
+}
+
+/// Where the bots of a scenario begin that has numbers of its own: set-up and teardown, or one
+/// session that is run again. Such a scenario needs a profile that numbers bots.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Beginning {
+    /// The number of its first bot.
+    pub bot: u64,
+    /// The number of each bot's first session.
+    pub session: u64,
+    /// What each bot's first session starts with, as JSON; nothing if empty.
+    pub carry: Arc<[u8]>,
 }
 
 impl RunPlan {

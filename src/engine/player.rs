@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tallyho_replay::trace::PieceEnd;
 use tallyho_replay::{
-    Carry, Command, Event, Input, Outcome, Question, ResponseParts, Session, Start, Who,
+    Carry, Command, Event, Failure, Input, Outcome, Question, ResponseParts, Session, Start, Who,
 };
 
 use super::account::Attempt;
@@ -29,6 +29,8 @@ pub(super) struct Player<'a> {
     pub(super) connections: &'a mut Connections,
     /// The latest time that was read; one read of the clock per event serves all who ask.
     pub(super) now: Micros,
+    /// The latest request as it went over the wire, until its answer has been told.
+    pub(super) request: Vec<u8>,
     /// Who looks on, if anybody does.
     pub(super) watch: &'a mut Option<Box<dyn Watch>>,
 }
@@ -46,7 +48,11 @@ impl Player<'_> {
             Who { scenario: self.scenario.key, bot: assignment.bot, session: assignment.session };
         let (at_us, stopping) = (self.now, self.is_stopping());
         // Where an arrival makes the session, its bot was another one before: nothing is carried.
-        let carry = if assignment.is_continued { Carry::Own } else { Carry::Given(b"null") };
+        let carry = match &self.scenario.carry {
+            _ if assignment.is_continued => Carry::Own,
+            Some(carry) => Carry::Given(carry),
+            None => Carry::Given(b"null"),
+        };
         let setup = self.worker.setup.as_ref();
         let tracer = &self.worker.tracer;
         tracer.begin(self.slot, session, who);
@@ -63,22 +69,22 @@ impl Player<'_> {
                 Command::Ask(Question::ActiveBots) => {
                     Event::Answer(self.worker.control.active_bots())
                 }
+                Command::Ask(Question::UnixMs) => Event::Answer(unix_ms()),
                 Command::End(outcome) => break Some(outcome),
             };
             if self.worker.slots.is_interrupted(self.slot) {
                 break None;
             }
-            if let (Some(watch), Event::Failed(failure)) = (&mut *self.watch, &event) {
-                watch.failed(self.now, *failure);
+            let failure = match event {
+                Event::Failed(failure) => Some(failure),
+                _ => None,
+            };
+            if let (Some(watch), Some(failure)) = (&mut *self.watch, failure) {
+                watch.failed(self.now, failure);
             }
             let (at_us, stopping) = (self.now, self.is_stopping());
             command = session.step(Input { at_us, stopping, event });
-            if let Some(parts) = session.reclaim_response() {
-                if let Some(watch) = self.watch {
-                    watch.responded(self.now, session, &parts);
-                }
-                self.worker.buffers.give_back(parts.bytes);
-            }
+            self.answered(session, failure);
             if !matches!(command, Command::End(_)) {
                 tracer.stepped(self.slot, session, self.now);
             }
@@ -96,9 +102,28 @@ impl Player<'_> {
         outcome
     }
 
+    /// What came of the latest request, if there was one, has been told: its buffers go back.
+    fn answered(&mut self, session: &Session, failure: Option<Failure>) {
+        let request = std::mem::take(&mut self.request);
+        let parts = session.reclaim_response();
+        if session.is_failing() && !request.is_empty() {
+            let answer = parts.as_ref().ok_or(failure);
+            self.worker.tracer.failed(self.slot, session, (&request, answer));
+        }
+        if request.capacity() > 0 {
+            self.worker.buffers.give_back(request);
+        }
+        if let Some(parts) = parts {
+            if let Some(watch) = self.watch {
+                watch.responded(self.now, session, &parts);
+            }
+            self.worker.buffers.give_back(parts.bytes);
+        }
+    }
+
     async fn send(&mut self, session: &Session, step: &mut Step) -> Event {
         step.is_paused = true;
-        let sending = match Sending::encode(session, self.worker) {
+        let mut sending = match Sending::encode(session, self.worker) {
             Ok(sending) => sending,
             Err(failure) => return Event::Failed(failure),
         };
@@ -121,15 +146,17 @@ impl Player<'_> {
         let result = match origin {
             Ok(origin) => {
                 let target = (&origin, &mut *self.connections);
-                exchange(&wire, target, sending.outgoing, &mut timing).await
+                exchange(&wire, target, &mut sending.outgoing, &mut timing).await
             }
             Err(failure) => Err(failure),
         };
+        self.request = std::mem::take(&mut sending.outgoing.bytes);
         self.now = timing.completed.max(self.now);
         let attempt = Attempt {
             scenario: self.scenario,
             name: &sending.name,
             expected: sending.expected,
+            redirects: sending.redirects,
             step,
             timing: &timing,
             result: &result,
@@ -181,4 +208,10 @@ pub(super) struct Step {
     pub(super) waited: Micros,
     /// Whether the session has waited for anything yet.
     is_paused: bool,
+}
+
+/// The wall clock in milliseconds since 1970.
+fn unix_ms() -> u64 {
+    let since_epoch = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
+    u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
 }

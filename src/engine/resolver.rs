@@ -7,6 +7,8 @@ use std::net::SocketAddr;
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::origin::parts;
+
 /// The addresses of a host, or why there are none.
 pub(crate) type Addresses = io::Result<Vec<SocketAddr>>;
 
@@ -33,7 +35,7 @@ impl Resolver {
 
     /// Looks the host of `http://host[:port]` up.
     pub(crate) fn resolve_origin(&self, origin: &str) -> oneshot::Receiver<Addresses> {
-        let (host, port) = host_and_port(origin);
+        let (_, host, port) = parts(origin);
         self.resolve(host, port)
     }
 
@@ -54,28 +56,5 @@ impl Resolver {
     pub fn resolve_now(&self, origin: &str) -> io::Result<Vec<SocketAddr>> {
         let answer = self.resolve_origin(origin).blocking_recv();
         answer.unwrap_or_else(|_| Err(io::Error::other("the resolver thread has ended")))
-    }
-}
-
-/// `http://host[:port]` in its parts; an IPv6 address comes without its brackets.
-fn host_and_port(origin: &str) -> (&str, u16) {
-    let authority = origin.split_once("://").map_or(origin, |(_, authority)| authority);
-    let (host, port) = match authority.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => (host, port.parse().unwrap_or(80)),
-        _ => (authority, 80),
-    };
-    (host.trim_start_matches('[').trim_end_matches(']'), port)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_origin_is_split_into_host_and_port() {
-        assert_eq!(host_and_port("http://example.org"), ("example.org", 80));
-        assert_eq!(host_and_port("http://example.org:8080"), ("example.org", 8080));
-        assert_eq!(host_and_port("http://[::1]:8080"), ("::1", 8080));
-        assert_eq!(host_and_port("http://[::1]"), ("::1", 80));
     }
 }

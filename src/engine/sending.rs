@@ -5,10 +5,13 @@
 
 use std::rc::Rc;
 
-use tallyho_replay::{BodyUse, Expected, Failure, Method, Name, Place, Request, Session, Vault};
+use tallyho_replay::{
+    BodyUse, Expected, Failure, Method, Name, Place, Request, Session, Traceparent, Vault,
+    is_redirect,
+};
 
-use super::connection::Origin;
 use super::exchange::Outgoing;
+use super::origin::Origin;
 use super::worker::Worker;
 use crate::http::{self, RequestParts, ResponseReader, encode_request};
 
@@ -16,11 +19,39 @@ use crate::http::{self, RequestParts, ResponseReader, encode_request};
 pub(super) struct Sending {
     pub(super) name: Name,
     pub(super) expected: Expected,
+    /// Whether a redirect is followed, hence no failure whatever is expected.
+    pub(super) redirects: Redirects,
     /// Where it goes, if the host has been looked up before.
     pub(super) origin: Option<Rc<Origin>>,
     /// Where it goes, if not; else empty.
     pub(super) unknown_origin: String,
     pub(super) outgoing: Outgoing,
+}
+
+/// What becomes of a redirect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Redirects {
+    /// The session follows it.
+    Followed,
+    /// It is the bot's response.
+    Left,
+}
+
+impl Redirects {
+    fn of(request: &Request) -> Self {
+        if request.follows(302) { Self::Followed } else { Self::Left }
+    }
+
+    /// Whether the session follows this response: it is a redirect that says where to.
+    pub(super) fn follow(self, status: u16, head: &[u8]) -> bool {
+        self == Self::Followed && is_redirect(status) && has_location(head)
+    }
+}
+
+fn has_location(head: &[u8]) -> bool {
+    let mut lines = head.split(|byte| *byte == b'\n');
+    let name = b"location:";
+    lines.any(|line| line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name)))
 }
 
 impl Sending {
@@ -32,16 +63,27 @@ impl Sending {
     pub(super) fn encode(session: &Session, worker: &Worker) -> Result<Self, Failure> {
         session.with_request(|request, vault| {
             let mut bytes = worker.buffers.lend();
-            if vault.is_empty() || !request.has_secrets() {
-                encode_plain(request, &mut bytes);
+            let mut lines = Vec::new();
+            let header_lines = if worker.plan.traceparent {
+                lines = with_traceparent(session, request, worker);
+                lines.as_slice()
             } else {
-                encode_secret(request, vault, &mut bytes)?;
+                request.header_lines()
+            };
+            if vault.is_empty() || !request.has_secrets() {
+                encode_plain(request, header_lines, &mut bytes);
+            } else {
+                encode_secret((request, header_lines), vault, &mut bytes)?;
+            }
+            if worker.plan.traceparent {
+                worker.buffers.give_back(lines);
             }
             let origin = worker.known_origin(request.origin());
             let unknown_origin = if origin.is_none() { request.origin() } else { "" };
             Ok(Self {
                 name: request.name.clone(),
                 expected: request.expected,
+                redirects: Redirects::of(request),
                 origin,
                 unknown_origin: unknown_origin.to_owned(),
                 outgoing: Outgoing {
@@ -65,18 +107,43 @@ fn reader(request: &Request) -> ResponseReader {
     reader
 }
 
-fn encode_plain(request: &Request, wire: &mut Vec<u8>) {
+/// The header lines with one that joins the server's log to the step, unless the bot sends its own.
+fn with_traceparent(session: &Session, request: &Request, worker: &Worker) -> Vec<u8> {
+    let mut lines = worker.buffers.lend();
+    lines.extend_from_slice(request.header_lines());
+    let is_own = |line: &[u8]| {
+        line.get(..TRACEPARENT.len())
+            .is_some_and(|name| name.eq_ignore_ascii_case(TRACEPARENT.as_bytes()))
+    };
+    if !lines.split(|byte| *byte == b'\n').any(is_own) {
+        let run = worker.plan.facts.run_id;
+        let value = Traceparent::new(run, session.who(), session.step_index());
+        lines.extend_from_slice(TRACEPARENT.as_bytes());
+        lines.push(b' ');
+        lines.extend_from_slice(value.as_bytes());
+        lines.extend_from_slice(b"\r\n");
+    }
+    lines
+}
+
+const TRACEPARENT: &str = "traceparent:";
+
+fn encode_plain(request: &Request, header_lines: &[u8], wire: &mut Vec<u8>) {
     let parts = RequestParts {
         method: request.method.as_str(),
         authority: request.host(),
         target: request.target(),
-        header_lines: request.header_lines(),
+        header_lines,
         body: request.body(),
     };
     encode_request(&parts, wire);
 }
 
-fn encode_secret(request: &Request, vault: &Vault, wire: &mut Vec<u8>) -> Result<(), Failure> {
+fn encode_secret(
+    (request, header_lines): (&Request, &[u8]),
+    vault: &Vault,
+    wire: &mut Vec<u8>,
+) -> Result<(), Failure> {
     let substituted = |place, bytes: &[u8]| {
         let mut out = Vec::new();
         match vault.substitute(place, bytes, &mut out) {
@@ -91,7 +158,7 @@ fn encode_secret(request: &Request, vault: &Vault, wire: &mut Vec<u8>) -> Result
         method: request.method.as_str(),
         authority: std::str::from_utf8(&host).map_err(|_| Failure::InvalidRequest)?,
         target: std::str::from_utf8(&target).map_err(|_| Failure::InvalidRequest)?,
-        header_lines: &substituted(Place::Header, request.header_lines())?,
+        header_lines: &substituted(Place::Header, header_lines)?,
         body: &substituted(body_place, request.body())?,
     };
     encode_request(&parts, wire);

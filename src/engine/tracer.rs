@@ -13,9 +13,10 @@ use std::sync::mpsc::TrySendError;
 use std::time::{Duration, Instant};
 
 use tallyho_replay::trace::{Batch, PIECES_MAX, Piece, PieceEnd, SESSION_BYTES_MAX, WorkerCounts};
-use tallyho_replay::{RecordTap, Recording, Session, Who};
+use tallyho_replay::{Failure, RecordTap, Recording, ResponseParts, Session, Who};
 
 use super::clock::Micros;
+use super::kept::keep_exchange;
 use super::scribe::{Outlet, Record};
 use super::timer::SlotIndex;
 
@@ -36,6 +37,9 @@ const HURRY_US: Micros = 10_000;
 const SAMPLE: u64 = 1024;
 /// Kinds of failure that are told apart; names with ids in them could make millions.
 const SIGNATURES_MAX: usize = 1_000;
+/// How many bytes of failing exchanges a worker keeps: thousands of them, for each of which the
+/// file grows by about as much. When everything fails, the later ones say nothing new.
+const EXCHANGE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// How long the last batch waits for a writer that is behind.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -44,7 +48,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct FailingGroup {
     /// How many sessions failed in this way.
     pub count: u64,
-    /// The shortest of them; of those that are recorded, if any is.
+    /// The shortest of them; of those that are recorded with their exchange, if any is.
     pub example: Who,
     /// Its scenario's name.
     pub scenario: String,
@@ -52,6 +56,8 @@ pub struct FailingGroup {
     pub steps: u32,
     /// Whether it is in the trace.
     pub is_recorded: bool,
+    /// Whether the exchange that it began to fail with is there too.
+    pub has_exchange: bool,
 }
 
 /// Failing sessions by what failed; further kinds are counted as one.
@@ -77,6 +83,8 @@ struct Inner {
     failing: Failing,
     is_behind: bool,
     is_urgent: bool,
+    /// Of all exchanges kept so far.
+    exchange_bytes: usize,
     handed_at: Micros,
     swept_at: Micros,
 }
@@ -89,6 +97,7 @@ struct Slot {
     pieces: u32,
     bytes: usize,
     is_known_to_fail: bool,
+    has_exchange: bool,
 }
 
 /// What of a session is kept.
@@ -139,7 +148,8 @@ impl Tracer {
         inner.counts.started += 1;
         let keep = inner.keep(outlet, who);
         let slot = &mut inner.slots[slot];
-        (slot.keep, slot.pieces, slot.bytes, slot.is_known_to_fail) = (keep, 0, 0, false);
+        (slot.keep, slot.pieces, slot.bytes) = (keep, 0, 0);
+        (slot.is_known_to_fail, slot.has_exchange) = (false, false);
         let recording = if keep == Keep::Nothing { Recording::Off } else { Recording::On };
         session.set_recording(recording);
     }
@@ -180,6 +190,28 @@ impl Tracer {
         self.pass_on(&mut inner, begins_to_fail, now);
     }
 
+    /// An exchange was told to a session, which fails now or did before. The first is kept.
+    pub(super) fn failed(
+        &self,
+        slot: SlotIndex,
+        session: &Session,
+        (request, answer): (&[u8], Result<&ResponseParts, Option<Failure>>),
+    ) {
+        if self.outlet.is_none() {
+            return;
+        }
+        let mut inner = self.inner.borrow_mut();
+        let state = &inner.slots[slot];
+        let is_first = !state.is_known_to_fail && !state.has_exchange;
+        let has_room = inner.exchange_bytes < EXCHANGE_BYTES_MAX;
+        if is_first && state.keep != Keep::Nothing && has_room {
+            let kept = keep_exchange(session, request, answer);
+            inner.exchange_bytes += kept.size();
+            inner.slots[slot].has_exchange = true;
+            inner.batch.exchanges.push(kept);
+        }
+    }
+
     /// A session has ended, or was cut off by the end of the run.
     pub(super) fn ended(
         &self,
@@ -193,7 +225,17 @@ impl Tracer {
         let keep = inner.slots.get(slot).map_or(Keep::Nothing, |slot| slot.keep);
         if let Some(fault) = &fault {
             let is_recorded = keep != Keep::Nothing;
-            inner.group(fault.to_string(), session, scenario, is_recorded);
+            let has_exchange = inner.slots.get(slot).is_some_and(|slot| slot.has_exchange);
+            let steps = session.step_index() + 1;
+            let group = FailingGroup {
+                count: 1,
+                example: session.who(),
+                scenario: scenario.to_owned(),
+                steps,
+                is_recorded,
+                has_exchange,
+            };
+            inner.group(fault.to_string(), group);
         }
         if self.outlet.is_none() || keep == Keep::Nothing {
             return;
@@ -347,34 +389,28 @@ impl Inner {
     }
 
     /// Counts a failing session among its like.
-    fn group(&mut self, signature: String, session: &Session, scenario: &str, is_recorded: bool) {
-        let steps = session.step_index() + 1;
+    fn group(&mut self, signature: String, group: FailingGroup) {
         let is_known = self.failing.contains_key(&signature);
         let signature = if is_known || self.failing.len() < SIGNATURES_MAX {
             signature
         } else {
             OTHER_SIGNATURES.to_owned()
         };
-        let group = FailingGroup {
-            count: 1,
-            example: session.who(),
-            scenario: scenario.to_owned(),
-            steps,
-            is_recorded,
-        };
         add_group(&mut self.failing, signature, group);
     }
 }
 
 /// Adds a group to those of other sessions or workers: counts add, the shorter example stays, and
-/// of two the one that is recorded.
+/// of two the one that is recorded, with its exchange.
 pub(super) fn add_group(failing: &mut Failing, signature: String, group: FailingGroup) {
     match failing.entry(signature) {
         std::collections::btree_map::Entry::Vacant(entry) => drop(entry.insert(group)),
         std::collections::btree_map::Entry::Occupied(mut entry) => {
             let known = entry.get_mut();
             let count = known.count + group.count;
-            let rank = |group: &FailingGroup| (!group.is_recorded, group.steps, group.example);
+            let rank = |group: &FailingGroup| {
+                (!group.is_recorded, !group.has_exchange, group.steps, group.example)
+            };
             if rank(&group) < rank(known) {
                 *known = group;
             }
@@ -530,6 +566,7 @@ mod tests {
             scenario: "s".to_owned(),
             steps,
             is_recorded,
+            has_exchange: is_recorded,
         };
         let mut failing = Failing::new();
         for next in [group(3, 5, 4, true), group(2, 9, 2, false), group(1, 4, 4, true)] {

@@ -18,9 +18,11 @@ use tallyho_replay::{BotType, Failure, Outcome, RunFacts, Scratch, Session};
 
 use super::buffers::Buffers;
 use super::clock::{Micros, RunClock, micros};
-use super::connection::{Connections, Connector, Origin};
+use super::connection::Connections;
+use super::connector::{Connector, Place};
 use super::control::{Control, Phase};
 use super::exchange::Timing;
+use super::origin::Origin;
 use super::pacing::{Next, Pace, Pacing, Position};
 use super::plan::RunPlan;
 use super::player::Player;
@@ -138,6 +140,8 @@ pub(super) struct Scenario {
     /// What the scenario's name is in the key of every draw.
     pub(super) key: u64,
     bot_type: Rc<BotType>,
+    /// What the first session of each bot starts with, if anything.
+    pub(super) carry: Option<Arc<[u8]>>,
     /// Due sessions that have been reported.
     due_reported: Cell<u64>,
 }
@@ -152,22 +156,23 @@ impl Worker {
         let plan = &shared.plan;
         let mut recorder = Recorder::new();
         let scenarios = scenarios(shared, index, &mut recorder);
-        let origins = plan
-            .origins
-            .iter()
-            .map(|(key, addresses)| Rc::new(Origin::new(key.clone(), addresses.clone())));
+        let origin = |(key, addresses): &(String, Vec<_>)| {
+            Origin::new(key.clone(), addresses.clone(), &plan.tls).map(Rc::new)
+        };
+        let origins: io::Result<Vec<_>> = plan.origins.iter().map(origin).collect();
+        let place = Place { worker: index, workers: plan.pins.len() };
         Ok(Self {
             control: Arc::clone(&shared.control),
             clock,
             slots: Slots::new(),
             timer: Timer::new(clock)?,
-            connector: Connector::new(plan.sources.clone(), is_epoll),
+            connector: Connector::new(plan.sources.clone(), plan.tls.clone(), place, is_epoll),
             buffers: Buffers::default(),
             recorder: RefCell::new(recorder),
             tracer,
             setup: plan.setup.as_deref().map(Rc::from),
             scenarios,
-            origins: RefCell::new(origins.collect()),
+            origins: RefCell::new(origins?),
             facts: Rc::new(plan.facts.clone()),
             scratch: scratch(plan),
             bots_alive: Cell::new(0),
@@ -304,7 +309,11 @@ impl Worker {
             timing.completed = self.clock.now();
         };
         timing.sent = timing.completed;
-        let origin = Rc::new(Origin::new(key, addresses?));
+        let origin = Origin::new(key, addresses?, &self.plan.tls).map_err(|error| {
+            timing.reason = Some(error.to_string());
+            Failure::Tls
+        });
+        let origin = Rc::new(origin?);
         self.origins.borrow_mut().push(Rc::clone(&origin));
         Ok(origin)
     }
@@ -333,7 +342,9 @@ impl Worker {
             self.slots.begin_session(slot, assignment.stop_at, assignment.cut_off);
             let (connections, watch) = (&mut connections, &mut watch);
             let scenario = &scenario;
-            let mut player = Player { worker: &self, scenario, slot, connections, now, watch };
+            let request = Vec::new();
+            let worker = &self;
+            let mut player = Player { worker, scenario, slot, connections, now, request, watch };
             self.bots_playing.set(self.bots_playing.get() + 1);
             let outcome = player.play(&mut session, assignment).await;
             self.bots_playing.set(self.bots_playing.get() - 1);
@@ -384,7 +395,15 @@ fn scenarios(shared: &Shared, worker: usize, recorder: &mut Recorder) -> Vec<Rc<
     for (scenario, claimed) in plan.scenarios.iter().zip(&shared.claimed) {
         let task_index = plan.task_index;
         let seed = plan.facts.seed;
-        let position = Position { worker, workers, task_index, first_bot, seed };
+        let begin = scenario.begin.as_ref();
+        let position = Position {
+            worker,
+            workers,
+            task_index,
+            first_bot: begin.map_or(first_bot, |begin| begin.bot),
+            first_session: begin.map_or(0, |begin| begin.session),
+            seed,
+        };
         let control = Arc::clone(&shared.control);
         scenarios.push(Rc::new(Scenario {
             pacing: Pacing::new(scenario, position, control, Arc::clone(claimed)),
@@ -392,9 +411,12 @@ fn scenarios(shared: &Shared, worker: usize, recorder: &mut Recorder) -> Vec<Rc<
             name: scenario.name.clone(),
             key: scenario.key,
             bot_type: (scenario.bot)(),
+            carry: begin.map(|begin| Arc::clone(&begin.carry)).filter(|carry| !carry.is_empty()),
             due_reported: Cell::new(0),
         }));
-        first_bot += scenario.profile.vus();
+        if begin.is_none() {
+            first_bot += scenario.profile.vus();
+        }
     }
     scenarios
 }

@@ -35,6 +35,6 @@ pub use run_json::{
     Facts, ReadError, Report, Run, SCHEMA, Task, TaskHealth, ThresholdReport, Worker, quoted,
 };
 pub use summary::{Percentiles, RequestSummary, Summary};
-pub use trace::{FailingReport, TraceReport};
+pub use trace::{FailingReport, TraceReport, VerifiedReport};
 pub use units::TimeUnit;
 pub use warning::{Severity, Warning};

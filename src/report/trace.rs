@@ -35,12 +35,40 @@ pub struct TraceReport {
     pub limit_reached: bool,
     /// The first thing that went wrong with a file.
     pub error: Option<String>,
+    /// What became of the replays at the end of the run; none if there were none.
+    pub verified: Option<VerifiedReport>,
+}
+
+/// A part of the run's sessions, replayed when the load had ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(default)]
+pub struct VerifiedReport {
+    /// How many sessions were replayed.
+    pub sessions: u64,
+    /// How many of their steps agree.
+    pub steps: u64,
+    /// Sessions that did not replay: a bug of Tallyho, or of a bot that is not deterministic.
+    pub different: u64,
+    /// The first difference.
+    pub difference: Option<String>,
+    /// Sessions that did not replay, each in a file of its own in the run's folder.
+    pub capsules: Vec<String>,
+    /// CPU time that it took.
+    pub cpu_us: u64,
+    /// Why nothing was replayed.
+    pub error: Option<String>,
 }
 
 impl TraceReport {
     /// Sessions of which there is nothing.
     pub const fn not_recorded(&self) -> u64 {
         self.not_wanted + self.writer_behind + self.lost
+    }
+
+    /// Whether a session did not replay.
+    pub fn differs(&self) -> bool {
+        self.verified.as_ref().is_some_and(|verified| verified.different > 0)
     }
 
     pub(super) fn add(&mut self, other: Self) {
@@ -56,9 +84,31 @@ impl TraceReport {
         self.written_anyway += other.written_anyway;
         self.requests += other.requests;
         self.limit_reached |= other.limit_reached;
-        // The lesser text, so that the order of merging does not matter.
-        self.error = [self.error.take(), other.error].into_iter().flatten().min();
+        self.error = lesser(self.error.take(), other.error);
+        match (&mut self.verified, other.verified) {
+            (Some(verified), Some(other)) => verified.add(other),
+            (verified @ None, other) => *verified = other,
+            (Some(_), None) => {}
+        }
     }
+}
+
+impl VerifiedReport {
+    fn add(&mut self, other: Self) {
+        self.sessions += other.sessions;
+        self.steps += other.steps;
+        self.different += other.different;
+        self.difference = lesser(self.difference.take(), other.difference);
+        self.capsules.extend(other.capsules);
+        self.capsules.sort();
+        self.cpu_us += other.cpu_us;
+        self.error = lesser(self.error.take(), other.error);
+    }
+}
+
+/// The lesser text, so that the order of merging does not matter.
+fn lesser(one: Option<String>, other: Option<String>) -> Option<String> {
+    [one, other].into_iter().flatten().min()
 }
 
 /// Sessions that failed alike.

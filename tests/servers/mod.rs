@@ -65,16 +65,38 @@ pub struct Nginx {
     child: Child,
     scratch: Scratch,
     pub port: u16,
+    scheme: &'static str,
 }
 
 impl Nginx {
     /// Starts nginx with `locations` in its server block, or says why not.
     pub fn start(name: &str, locations: &str) -> Option<Self> {
+        Self::start_on(name, |port| format!("listen 127.0.0.1:{port} backlog=4096; {locations}"))
+    }
+
+    /// The same over TLS, with a certificate and its key.
+    pub fn start_tls(name: &str, locations: &str, (cert, key): (&Path, &Path)) -> Option<Self> {
+        let (cert, key) = (cert.display(), key.display());
+        let nginx = Self::start_on(name, |port| {
+            format!(
+                "listen 127.0.0.1:{port} ssl backlog=4096;
+                 ssl_protocols TLSv1.2 TLSv1.3;
+                 ssl_certificate {cert}; ssl_certificate_key {key}; {locations}"
+            )
+        });
+        nginx.map(|mut nginx| {
+            nginx.scheme = "https";
+            nginx
+        })
+    }
+
+    fn start_on(name: &str, server: impl FnOnce(u16) -> String) -> Option<Self> {
         if !is_installed("nginx") {
             return None;
         }
         let scratch = Scratch::new(name);
         let port = free_port();
+        let server = server(port);
         let folder = scratch.path().display();
         let config = format!(
             "daemon off; master_process off; worker_processes 1; worker_rlimit_nofile 20000;
@@ -87,7 +109,7 @@ impl Nginx {
                fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi;
                scgi_temp_path {folder}/scgi;
                keepalive_requests 1000000000; keepalive_timeout 600s;
-               server {{ listen 127.0.0.1:{port} backlog=4096; {locations} }}
+               server {{ {server} }}
              }}"
         );
         let config = scratch.file("nginx.conf", &config);
@@ -99,13 +121,13 @@ impl Nginx {
             .stdout(Stdio::null())
             .spawn()
             .expect("nginx starts");
-        let nginx = Self { child, scratch, port };
+        let nginx = Self { child, scratch, port, scheme: "http" };
         wait_for_port(port);
         Some(nginx)
     }
 
     pub fn url(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}{path}", self.port)
+        format!("{}://127.0.0.1:{}{path}", self.scheme, self.port)
     }
 
     /// The access log, after nginx has written all of it: it logs a request when its response is

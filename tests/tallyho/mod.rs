@@ -170,6 +170,10 @@ impl Report {
         self.0["totals"]["failures"][kind]["count"].as_u64().unwrap_or(0)
     }
 
+    pub fn counter(&self, name: &str) -> u64 {
+        self.0["totals"]["counters"][name].as_u64().unwrap_or(0)
+    }
+
     pub fn failure_kinds(&self) -> String {
         self.0["totals"]["failures"].to_string()
     }

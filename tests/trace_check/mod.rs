@@ -20,7 +20,7 @@ use xxhash_rust::xxh3::xxh3_64;
 pub fn check_trace_file(input: &[u8]) {
     check_file(input);
     // The checksum keeps fuzzers out, so the input is also a payload under a right one.
-    for kind in [2, 3] {
+    for kind in [2, 3, 4] {
         check_file(&sealed(kind, input));
     }
 }
@@ -84,7 +84,8 @@ fn rewritten(header: &Header, sessions: &BTreeMap<Who, Found>) -> Vec<u8> {
             signature: found.signature.clone(),
         };
         let counts = WorkerCounts::default();
-        let batch = Batch { bytes: found.record.clone(), pieces: vec![piece], counts };
+        let batch =
+            Batch { bytes: found.record.clone(), pieces: vec![piece], counts, ..Batch::default() };
         writer.write(&batch).expect("memory");
     }
     let (_, closed) = writer.finish(sessions.len() as u64, NotRecorded::default());

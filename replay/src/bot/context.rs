@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::exchange::{Exchange, RequestBuilder};
+use crate::cookies::CookieUse;
 use crate::draw::{Draw, Site};
 use crate::observe::{Level, Note, ReadError, Response};
 use crate::request::{Method, Prepared};
@@ -62,6 +63,12 @@ impl Context {
     #[must_use]
     pub fn seed(&self) -> u64 {
         self.state.run.seed
+    }
+
+    /// Which of the run's tasks this is, from 0: for set-up that only one of them does.
+    #[must_use]
+    pub fn task_index(&self) -> u32 {
+        self.state.run.task_index
     }
 
     /// What paths without a host are put behind.
@@ -185,6 +192,28 @@ impl Context {
             let value = self.state.run.secrets.value(name).ok_or(ReadError::NoSecret)?;
             Secret::take_in(value).ok_or(ReadError::TooLarge)
         })
+    }
+
+    /// The value of the cookie of that name that a server set last in this session.
+    #[must_use]
+    pub fn cookie(&self, name: &str) -> Option<Secret> {
+        let mut own = self.state.own.borrow_mut();
+        let secret = own.jar.as_ref()?.value(name, self.state.now_us.get())?;
+        own.vault.pin_cookie(secret);
+        Some(secret)
+    }
+
+    /// Forgets all cookies, as at the start of a session.
+    pub fn clear_cookies(&self) {
+        let mut own = self.state.own.borrow_mut();
+        own.jar = None;
+        own.vault.retain_cookies(|_| false);
+    }
+
+    /// Forgets all cookies, and keeps and sends none for the rest of the session.
+    pub fn ignore_cookies(&self) {
+        self.clear_cookies();
+        self.state.own.borrow_mut().cookie_use = CookieUse::Ignored;
     }
 
     /// A secret made from others: a signature, a base64 form. `make` sees the real values, is run

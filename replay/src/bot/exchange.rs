@@ -1,8 +1,9 @@
 //! Requests in the making, and the wait for their response.
 //!
-//! The builder writes straight into the worker's scratch. That is safe because it borrows the
-//! context: until the request is sent, its bot can await nothing, so no other bot is stepped.
+//! A redirect is followed in here: each hop is a command and an input of its own, so it is
+//! measured, recorded and replayed as any request, and the bot sees the last response only.
 
+use std::cell::RefMut;
 use std::fmt;
 use std::io::Write;
 use std::pin::Pin;
@@ -13,8 +14,10 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::context::{Context, Wait};
-use crate::observe::{Level, Note, Response};
-use crate::request::{BodyUse, Expected, Method, Prepared, RequestError};
+use crate::observe::{Level, Note, Response, keep_cookies, read_location};
+use crate::request::{
+    BodyUse, Expected, Method, Prepared, REDIRECTS_MAX_DEFAULT, Request, RequestError, is_redirect,
+};
 use crate::session::{Arrived, Command, FaultKind};
 use crate::state::State;
 use crate::{Failure, Name};
@@ -28,26 +31,26 @@ pub struct RequestBuilder<'a> {
 impl<'a> RequestBuilder<'a> {
     pub(super) fn new(context: &'a mut Context, method: Method, url: &str) -> Self {
         let base = context.state.run.target.as_deref();
-        context.state.scratch.request.borrow_mut().start(method, base, url);
+        context.state.request().start(method, base, url);
         Self { context }
     }
 
     /// What it is called in metrics and records; at first its URL, which costs an allocation and
     /// a metric for each.
     pub fn name(self, name: impl Into<Name>) -> Self {
-        self.context.state.scratch.request.borrow_mut().name = name.into();
+        self.context.state.request().name = name.into();
         self
     }
 
     /// Adds a header.
     pub fn header(self, name: &str, value: &str) -> Self {
-        self.context.state.scratch.request.borrow_mut().header(name, value);
+        self.context.state.request().header(name, value);
         self
     }
 
     /// Sets the body to JSON, and the content type with it.
     pub fn json<T: Serialize + ?Sized>(self, body: &T) -> Self {
-        let mut request = self.context.state.scratch.request.borrow_mut();
+        let mut request = self.context.state.request();
         request.header("Content-Type", "application/json");
         if serde_json::to_writer(request.body_buffer(), body).is_err() {
             request.fail(RequestError::BadBody);
@@ -58,7 +61,7 @@ impl<'a> RequestBuilder<'a> {
 
     /// Sets the body to a text. Adds no content type.
     pub fn text(self, body: impl fmt::Display) -> Self {
-        let mut request = self.context.state.scratch.request.borrow_mut();
+        let mut request = self.context.state.request();
         if write!(request.body_buffer(), "{body}").is_err() {
             request.fail(RequestError::BadBody);
         }
@@ -68,13 +71,13 @@ impl<'a> RequestBuilder<'a> {
 
     /// Sets the body to these bytes. Adds no content type.
     pub fn body(self, body: &[u8]) -> Self {
-        self.context.state.scratch.request.borrow_mut().body_buffer().extend_from_slice(body);
+        self.context.state.request().body_buffer().extend_from_slice(body);
         self
     }
 
     /// Its own limit instead of the run's.
     pub fn timeout(self, timeout: Duration) -> Self {
-        self.context.state.scratch.request.borrow_mut().timeout = Some(timeout);
+        self.context.state.request().timeout = Some(timeout);
         self
     }
 
@@ -85,13 +88,19 @@ impl<'a> RequestBuilder<'a> {
 
     /// Which statuses are no failure; at first 200 to 399.
     pub fn expect(self, expected: Expected) -> Self {
-        self.context.state.scratch.request.borrow_mut().expected = expected;
+        self.context.state.request().expected = expected;
         self
     }
 
     /// The body of the response is not wanted, only its size.
     pub fn discard_body(self) -> Self {
-        self.context.state.scratch.request.borrow_mut().body_use = BodyUse::Discard;
+        self.context.state.request().body_use = BodyUse::Discard;
+        self
+    }
+
+    /// How many redirects are followed; at first 10. With 0 the bot gets the redirect itself.
+    pub fn redirects(self, redirects_max: u32) -> Self {
+        self.context.state.request().redirects_max = Some(redirects_max);
         self
     }
 
@@ -117,40 +126,93 @@ impl Future for Exchange<'_> {
 
     fn poll(mut self: Pin<&mut Self>, _: &mut std::task::Context<'_>) -> Poll<Self::Output> {
         if self.stage == Wait::NotYet {
-            self.stage = self.send();
+            self.stage = self.start();
             return Poll::Pending;
         }
-        match self.state.arrived.take() {
-            Some(Arrived::Response(status)) => Poll::Ready(Ok(Response::new(self.state, status))),
-            Some(Arrived::Failed(failure)) => Poll::Ready(Err(failure)),
-            Some(Arrived::Woke) if self.stage == Wait::Refused => {
-                Poll::Ready(Err(Failure::InvalidRequest))
-            }
+        let result = match self.state.arrived.take() {
+            Some(Arrived::Response(status)) => match self.responded(status) {
+                Some(stage) => {
+                    self.stage = stage;
+                    return Poll::Pending;
+                }
+                None => Ok(Response::new(self.state, status)),
+            },
+            Some(Arrived::Failed(failure)) => Err(failure),
+            Some(Arrived::Woke) if self.stage == Wait::Refused => Err(Failure::InvalidRequest),
             Some(other) => unreachable!("the session lets in only responses, not {other:?}"),
-            None => Poll::Pending,
-        }
+            None => return Poll::Pending,
+        };
+        self.state.give_request_back();
+        Poll::Ready(result)
     }
 }
 
 impl Exchange<'_> {
-    fn send(&self) -> Wait {
-        let mut request = self.state.scratch.request.borrow_mut();
+    fn start(&self) -> Wait {
+        let mut request = self.state.request();
         if let Some(prepared) = self.prepared {
             request.start_prepared(prepared);
         }
         if request.name.as_str().is_empty() {
             request.name = Name::from(request.url().to_owned());
         }
+        self.send(request)
+    }
+
+    /// Puts the request out, if it can be sent.
+    fn send(&self, mut request: RefMut<'_, Request>) -> Wait {
         if let Some(error) = request.error() {
             let name = request.name.clone();
             drop(request);
             return self.refuse(name, error);
         }
         let mut own = self.state.own.borrow_mut();
+        if let Some(jar) = &own.jar {
+            request.add_cookies(jar, self.state.now_us.get());
+        }
         own.sent.0.clone_from(&request.name);
         own.sent.1 = request.expected;
         self.state.command.set(Some(Command::Send));
         Wait::Out
+    }
+
+    /// Does with a response what a client does by itself; nothing if it is for the bot.
+    fn responded(&self, status: u16) -> Option<Wait> {
+        keep_cookies(self.state);
+        self.next_hop(status)
+    }
+
+    /// Follows a redirect; nothing if the response is for the bot.
+    fn next_hop(&self, status: u16) -> Option<Wait> {
+        if !is_redirect(status) {
+            return None;
+        }
+        let (follows, is_beyond_default) = {
+            let request = self.state.request();
+            (request.follows(status), request.is_beyond_default())
+        };
+        if is_beyond_default {
+            let text = format!(
+                "{}: stopped after {REDIRECTS_MAX_DEFAULT} redirects, as maxRedirects does not \
+                 say otherwise; the bot gets the redirect",
+                self.state.request().name
+            );
+            self.state.note(Note::Log { level: Level::Warn, text });
+        }
+        if !follows {
+            return None;
+        }
+        let Some(location) = read_location(self.state) else {
+            // Without a place to go to it is a response like any other.
+            self.state.judge_status(status);
+            return None;
+        };
+        let mut request = self.state.request();
+        if request.redirects == 0 {
+            request.name = self.state.redirected_name(&request.name);
+        }
+        request.redirect(status, &location);
+        Some(self.send(request))
     }
 
     /// A request that cannot be sent fails after a pause of no length: failing at once, a bot

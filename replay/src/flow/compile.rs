@@ -88,6 +88,7 @@ impl<'d> Compiler<'d> {
             requests: Vec::new(),
             choices: Vec::new(),
             names: Vec::new(),
+            sites: Vec::new(),
             pauses: Vec::new(),
             patterns: Vec::new(),
             data: Vec::new(),
@@ -96,6 +97,7 @@ impl<'d> Compiler<'d> {
             setup: Vec::new(),
             auth: None,
             limits: LimitsPlan::default(),
+            cookies: definition.cookies,
             delay_scale_ppm: definition.delay_scale_ppm,
             buffers: Default::default(),
             setup_values: Default::default(),
@@ -142,10 +144,11 @@ impl<'d> Compiler<'d> {
         }
         for data in &definition.data {
             let row = self.hidden_slot()?;
+            let site = self.site(&format!("data.{}", data.name));
             self.program.data.push(DataPlan {
                 table: data.table.clone(),
                 deal: data.deal,
-                site: Site::of(&format!("data.{}", data.name)),
+                site,
                 row,
             });
         }
@@ -265,8 +268,16 @@ impl<'d> Compiler<'d> {
         Ok(())
     }
 
+    /// The site of that label, which is kept for people.
+    fn site(&mut self, label: &str) -> Site {
+        let site = Site::of(label);
+        self.program.sites.push((site, label.into()));
+        site
+    }
+
     fn pause(&mut self, delay: Delay, label: &str) -> Id {
-        self.program.pauses.push(Pause { delay, site: Site::of(label) });
+        let site = self.site(label);
+        self.program.pauses.push(Pause { delay, site });
         id_of(self.program.pauses.len() - 1)
     }
 

@@ -42,6 +42,26 @@ pub struct Definition {
     /// How long to wait for a whole response where a request says nothing else; none for the
     /// engine's default.
     pub timeout_us: Option<u64>,
+    /// Whether a session keeps the cookies that servers set, and sends them.
+    #[serde(default, skip_serializing_if = "Cookies::are_kept")]
+    pub cookies: Cookies,
+}
+
+/// What a session does with the cookies that servers set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Cookies {
+    /// It keeps and sends them, as browsers do.
+    #[default]
+    Kept,
+    /// It takes no notice of them.
+    Ignored,
+}
+
+impl Cookies {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde calls it with")]
+    fn are_kept(&self) -> bool {
+        *self == Self::Kept
+    }
 }
 
 impl Definition {
@@ -384,6 +404,9 @@ pub struct Request {
     pub timeout_us: Option<u64>,
     /// Statuses that are not failures, as inclusive ranges; empty for the default.
     pub expect: Vec<(u16, u16)>,
+    /// How many redirects are followed; none for the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redirects_max: Option<u32>,
     /// What is read into variables.
     pub captures: Vec<Capture>,
     /// What must hold.
@@ -440,6 +463,8 @@ pub enum CaptureFrom {
     Json(String),
     /// In a header.
     Header(String),
+    /// In the bot's cookies, after the response.
+    Cookie(String),
     /// In a group of the first match in the body.
     Pattern(String, u32),
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::definition::{Deal, Definition, Delay, KeepLogin, MetricKind};
+use super::definition::{Cookies, Deal, Definition, Delay, KeepLogin, MetricKind};
 use super::evaluate::Scope;
 use super::program::{Finish, Id, Op, Pause, Program, Slot, Target};
 use super::value::Value;
@@ -157,6 +157,9 @@ impl Flow {
     fn begin(&mut self, ctx: &Context) {
         self.started_us = ctx.state.now_us.get();
         self.setup = setup_values(&self.program, ctx);
+        if self.program.cookies == Cookies::Ignored {
+            ctx.ignore_cookies();
+        }
         let who = ctx.who();
         for data in &self.program.data {
             let size = data.table.len() as u64;

@@ -23,15 +23,15 @@ mod write;
 
 pub use compile::{CompileError, compile};
 pub use definition::{
-    Absent, Action, Assignment, Auth, Body, Capture, CaptureFrom, CellKind, Credentials, Data,
-    Deal, Definition, Delay, JsonTemplate, KeepLogin, Limits, Metric, MetricKind, OnFailure, Poll,
-    Request, Retry, RetryFailures, Secrecy, Step, Table,
+    Absent, Action, Assignment, Auth, Body, Capture, CaptureFrom, CellKind, Cookies, Credentials,
+    Data, Deal, Definition, Delay, JsonTemplate, KeepLogin, Limits, Metric, MetricKind, OnFailure,
+    Poll, Request, Retry, RetryFailures, Secrecy, Step, Table,
 };
 pub use expression::{Binary, Expression, Fact, Function, RESERVED, Read, Sampler, Unary, words};
 pub use interpreter::{Flow, FlowCarry, setup_results};
 pub use operate::constant_value;
 pub use patterns::{check_pattern, pattern_groups};
 pub use program::Program;
-pub use syntax::{Parsed, Problem, SyntaxError, nearest, parse_expression};
+pub use syntax::{Parsed, Problem, SyntaxError, nearest, nearest_within, parse_expression};
 pub use template::{Piece, Template, parse_template};
 pub use value::Value;

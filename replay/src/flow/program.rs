@@ -15,7 +15,8 @@ use serde::Deserialize;
 
 use super::compile::{self, CompileError};
 use super::definition::{
-    Credentials, Deal, Definition, Delay, MetricKind, OnFailure, RetryFailures, Secrecy, Table,
+    Cookies, Credentials, Deal, Definition, Delay, MetricKind, OnFailure, RetryFailures, Secrecy,
+    Table,
 };
 use super::expression::{Binary, Fact, Function, Sampler, Unary};
 use super::value::Value;
@@ -34,6 +35,8 @@ pub struct Program {
     pub(super) requests: Vec<RequestPlan>,
     pub(super) choices: Vec<Choices>,
     pub(super) names: Vec<Name>,
+    /// Sites of draws and their labels, for people.
+    pub(super) sites: Vec<(Site, Box<str>)>,
     pub(super) pauses: Vec<Pause>,
     pub(super) patterns: Vec<Regex>,
     pub(super) data: Vec<DataPlan>,
@@ -45,6 +48,7 @@ pub struct Program {
     pub(super) setup: Vec<Rc<str>>,
     pub(super) auth: Option<AuthPlan>,
     pub(super) limits: LimitsPlan,
+    pub(super) cookies: Cookies,
     pub(super) delay_scale_ppm: u32,
     pub(super) buffers: RefCell<Buffers>,
     /// Set-up's results as they were last handed over, read: they are the same for all sessions of
@@ -64,6 +68,12 @@ impl Program {
     /// The bot's name.
     pub fn name(&self) -> &Name {
         &self.name
+    }
+
+    /// The label of a draw's site, if the bot draws there.
+    pub fn label(&self, site: Site) -> Option<&str> {
+        let mut sites = self.sites.iter();
+        sites.find(|(known, _)| *known == site).map(|(_, label)| &**label)
     }
 
     /// The hash of the definition that it was compiled from.
@@ -213,6 +223,7 @@ pub(super) struct RequestPlan {
     pub(super) body: Option<Template>,
     pub(super) timeout: Option<Duration>,
     pub(super) expected: Expected,
+    pub(super) redirects_max: Option<u32>,
     pub(super) body_read: BodyRead,
     pub(super) captures: Vec<CapturePlan>,
     pub(super) checks: Vec<(Name, Expr)>,
@@ -252,6 +263,7 @@ pub(super) struct CapturePlan {
 pub(super) enum Source {
     Json(Rc<str>),
     Header(Rc<str>),
+    Cookie(Rc<str>),
     Pattern(Id, usize),
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::Name;
-use crate::draw::{SAMPLER_VERSION, Site};
+use crate::draw::{Drawn, SAMPLER_VERSION, Site};
 use crate::session::{Command, Outcome, Question, Session, Who};
 use crate::trace::record::{Asked, Check, CommandKind, RecordedCommand};
 
@@ -48,7 +48,12 @@ pub struct Side {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trail {
     /// It drew.
-    Draw(Site),
+    Draw {
+        /// Where.
+        site: Site,
+        /// What came out.
+        drawn: Drawn,
+    },
     /// It chose an action.
     Pick {
         /// The set.
@@ -227,10 +232,10 @@ impl fmt::Display for Difference {
 impl fmt::Display for Trail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Draw(site) if site.label().is_empty() => {
-                write!(f, "drew at site {:016x}", site.key())
+            Self::Draw { site, drawn } if site.label().is_empty() => {
+                write!(f, "drew {drawn} at site {:016x}", site.key())
             }
-            Self::Draw(site) => write!(f, "drew at {}", site.label()),
+            Self::Draw { site, drawn } => write!(f, "drew {drawn} at {}", site.label()),
             Self::Pick { set, action } => write!(f, "picked {set}.{action}"),
         }
     }

@@ -1,7 +1,7 @@
 //! What a replayed bot reads, and where its latest step led it.
 
 use crate::Name;
-use crate::draw::Site;
+use crate::draw::{Drawn, Site};
 use crate::observe::{Found, ReadError};
 use crate::trace::record::{Asked, Content};
 
@@ -82,6 +82,11 @@ impl Recorded {
         None
     }
 
+    /// Whether the record goes on with such a value.
+    pub(crate) fn next_is(&self, asked: Asked) -> bool {
+        self.unread() == Some(asked)
+    }
+
     /// The value just read does not fit the bot's view.
     pub(crate) fn view_changed(&mut self, asked: Asked) {
         self.problem.get_or_insert(Problem::View(asked));
@@ -105,13 +110,17 @@ impl Recorded {
         &self.trail
     }
 
-    pub(crate) fn trail_draw(&mut self, site: Site) {
-        self.leave(Trail::Draw(site));
+    pub(crate) fn trail_draw(&mut self, site: Site) -> Drawn {
+        let drawn = Drawn::default();
+        self.leave(Trail::Draw { site, drawn: drawn.clone() });
+        drawn
     }
 
     /// An action was chosen; the draw that chose it says nothing more.
     pub(crate) fn trail_pick(&mut self, site: Site, set: &Name, action: &Name) {
-        self.trail.pop_if(|last| *last == Trail::Draw(site));
+        let is_its_draw =
+            |last: &mut Trail| matches!(last, Trail::Draw { site: s, .. } if *s == site);
+        self.trail.pop_if(is_its_draw);
         self.leave(Trail::Pick { set: set.to_string(), action: action.to_string() });
     }
 

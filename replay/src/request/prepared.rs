@@ -26,6 +26,7 @@ impl Prepared {
                 timeout: None,
                 body_use: BodyUse::default(),
                 expected: Expected::default(),
+                redirects_max: None,
                 parts,
                 hash: 0,
             },
@@ -79,6 +80,13 @@ impl PreparedBuilder {
     #[must_use]
     pub fn expected(mut self, expected: Expected) -> Self {
         self.sealed.expected = expected;
+        self
+    }
+
+    /// How many redirects are followed; at first 10.
+    #[must_use]
+    pub fn redirects(mut self, redirects_max: u32) -> Self {
+        self.sealed.redirects_max = Some(redirects_max);
         self
     }
 

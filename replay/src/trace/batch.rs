@@ -3,6 +3,7 @@
 //! A piece belongs to one session and is contiguous: a short session is one piece, a long one is
 //! written while it goes on. A worker packs pieces into a batch and hands over the batch.
 
+use super::exchange::KeptExchange;
 use crate::session::Who;
 
 /// The most pieces of a batch: what a reader makes room for.
@@ -19,6 +20,8 @@ pub struct Batch {
     pub bytes: Vec<u8>,
     /// The pieces, in the order of their bytes.
     pub pieces: Vec<Piece>,
+    /// What sessions in it failed with.
+    pub exchanges: Vec<KeptExchange>,
     /// The worker's counts up to this batch.
     pub counts: WorkerCounts,
 }
@@ -65,5 +68,6 @@ impl Batch {
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.pieces.clear();
+        self.exchanges.clear();
     }
 }

@@ -31,6 +31,8 @@ pub struct Header {
     pub task: u32,
     /// When the run started: microseconds since 1970, by the machine's clock. For people.
     pub started_unix_us: u64,
+    /// Whether requests went out with a `traceparent`: see [`crate::Traceparent`].
+    pub traceparent: bool,
     /// Weights that the run replaced: the key of set and action as text, and the weight.
     pub weights: Vec<(String, u32)>,
     /// Actions that the run forced, as `set.action` or `set?.action`.

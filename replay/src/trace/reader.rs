@@ -13,6 +13,7 @@ use std::ops::ControlFlow;
 use super::batch::{Batch, Piece, PieceEnd, SESSION_BYTES_MAX, WorkerCounts};
 use super::block::{BlockKind, FORMAT_VERSION, unpack};
 use super::columns::{COLUMNS, Contents, join};
+use super::exchange::{EXCHANGE_COLUMNS, KeptExchange};
 use super::header::Header;
 use super::index::{BlockSummary, INDEX_COLUMNS, decode_index};
 use super::ledger::{NotRecorded, Totals};
@@ -282,11 +283,52 @@ impl<R: Read + Seek> TraceReader<R> {
         Ok(())
     }
 
+    /// The exchange that this session began to fail with, if it was kept.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn exchange(&mut self, who: Who) -> Result<Option<KeptExchange>, TraceError> {
+        let mut found = None;
+        self.exchanges(|exchange| {
+            if exchange.who == who {
+                found = Some(exchange);
+                return ControlFlow::Break(());
+            }
+            ControlFlow::Continue(())
+        })?;
+        Ok(found)
+    }
+
+    /// Gives every kept exchange to `each`, until that says to stop.
+    fn exchanges(
+        &mut self,
+        mut each: impl FnMut(KeptExchange) -> ControlFlow<()>,
+    ) -> Result<(), TraceError> {
+        let is_kept = |place: &&Place| place.head.kind == BlockKind::Exchange;
+        let places: Vec<Place> = self.scanned.places.iter().filter(is_kept).copied().collect();
+        for place in places {
+            let exchange = payload(&mut self.input, place)
+                .map_err(TraceError::Io)?
+                .and_then(|payload| unpack(&payload, EXCHANGE_COLUMNS).ok())
+                .and_then(|columns| KeptExchange::decode(columns).ok());
+            match exchange {
+                Some(exchange) => {
+                    if each(exchange).is_break() {
+                        break;
+                    }
+                }
+                None => self.damaged(place),
+            }
+        }
+        Ok(())
+    }
+
     /// Counts what is there, without believing the index.
     ///
     /// # Errors
     /// If the file cannot be read.
     pub fn count(&mut self) -> Result<Totals, TraceError> {
+        self.exchanges(|_| ControlFlow::Continue(()))?;
         let counted = self.count_all()?;
         let mut ledger = counted.ledger;
         ledger.close();

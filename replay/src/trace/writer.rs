@@ -11,6 +11,7 @@ use std::io::{self, Write};
 use super::batch::{Batch, Piece, WorkerCounts};
 use super::block::{BlockKind, FORMAT_VERSION, Head, Packer};
 use super::columns::{RANDOM_COLUMNS, Splitter};
+use super::exchange::KeptExchange;
 use super::header::Header;
 use super::index::{BlockSummary, encode_index};
 use super::ledger::{Ledger, NotRecorded, Totals};
@@ -100,6 +101,17 @@ impl<W: Write> TraceWriter<W> {
         for piece in &batch.pieces {
             self.ledger.piece(piece, written.is_ok());
         }
+        written?;
+        batch.exchanges.iter().try_for_each(|exchange| self.exchange(exchange))
+    }
+
+    /// Writes an exchange behind the records of its session.
+    fn exchange(&mut self, exchange: &KeptExchange) -> io::Result<()> {
+        let mut payload = std::mem::take(&mut self.payload);
+        payload.clear();
+        self.packer.pack(&exchange.encode(), &[], &mut payload)?;
+        let written = self.block(BlockKind::Exchange, &payload);
+        self.payload = payload;
         written
     }
 

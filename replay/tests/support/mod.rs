@@ -106,10 +106,19 @@ impl World {
                 Event::Failed(*draw.pick(Failure::ALL).expect("some"))
             }
             Command::Send => {
-                let status = if draw.chance(1, self.trouble) { 503 } else { 200 };
-                let head = b"X-Token: abcdefghij\r\nSet-Cookie: sid=0123456789\r\n";
+                let statuses = [503, 302, 307];
+                let status = match draw.chance(1, self.trouble) {
+                    true => *draw.pick(&statuses).expect("some"),
+                    false => 200,
+                };
+                let mut head = b"X-Token: abcdefghij\r\nSet-Cookie: sid=0123456789\r\n".to_vec();
+                if status < 400 && status != 200 {
+                    let places = ["/items?é", "../up", "//other.example/", "ftp://no/"];
+                    let place = draw.pick(&places).expect("some");
+                    head.extend_from_slice(format!("Location: {place}\r\n").as_bytes());
+                }
                 let body = (self.body)(&mut draw);
-                let mut bytes = head.to_vec();
+                let mut bytes = head.clone();
                 bytes.extend_from_slice(&body);
                 Event::Response(ResponseParts {
                     status,

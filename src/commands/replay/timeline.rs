@@ -1,72 +1,173 @@
 //! One session as it is replayed, step by step, for people. Reads well at 80 columns.
 //!
 //! What came in is from the record; requests, choices, checks and think times are computed again,
-//! and compared step by step.
+//! and compared step by step. The exchange that the session began to fail with is shown where it
+//! happened, if the trace holds it.
 
 use anyhow::Context;
 use tallyho_replay::replayer::{ReplayError, Replayer, Trail};
 use tallyho_replay::trace::record::{Content, Event, Events, RecordedInput};
-use tallyho_replay::trace::{Found, FoundEnd, Header};
-use tallyho_replay::{Command, Session};
+use tallyho_replay::trace::{Found, FoundEnd, Header, KeptExchange};
+use tallyho_replay::{Command, Session, Traceparent};
 
 use super::super::traces::Stage;
-use crate::config::Printer;
+use crate::config::{Printer, hide_placeholders};
 use crate::exit::Exit;
 
 /// Bytes of a value that are shown.
 const VALUE_BYTES_SHOWN: usize = 200;
 const COLUMNS: usize = 80;
 
-/// The timeline, and whether every step agrees.
-pub(super) fn render(
-    header: &Header,
-    stage: &Stage,
-    found: &Found,
-) -> anyhow::Result<(String, Exit)> {
-    let scenario = header.scenario(found.who.scenario);
-    let scenario = scenario.context("the session's scenario is not in the trace's header")?;
+/// A session as text.
+pub(super) struct Timeline {
+    /// Whose it is, and of which run.
+    pub(super) heading: String,
+    /// One text for each step.
+    pub(super) steps: Vec<String>,
+    /// Whether it agrees with what was recorded.
+    pub(super) conclusion: String,
+    pub(super) exit: Exit,
+    /// The step with which it began to fail, as far as that is known.
+    pub(super) failing: Option<usize>,
+}
+
+/// How much of a kept body is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Bodies {
+    /// The beginning.
+    Short,
+    /// All that was kept.
+    Whole,
+}
+
+const BODY_BYTES_SHORT: usize = 4096;
+
+impl Timeline {
+    /// All of it.
+    pub(super) fn text(&self) -> String {
+        format!("{}\n{}\n{}", self.heading, self.steps.concat(), self.conclusion)
+    }
+}
+
+/// What a timeline is made from.
+pub(super) struct Source<'a> {
+    pub(super) header: &'a Header,
+    pub(super) stage: &'a Stage,
+    pub(super) found: &'a Found,
+    pub(super) exchange: Option<&'a KeptExchange>,
+}
+
+/// Replays the session and writes down what it does.
+pub(super) fn timeline(source: &Source<'_>, bodies: Bodies) -> anyhow::Result<Timeline> {
+    let Source { stage, found, exchange, .. } = *source;
     let bot = stage.bot(found.who.scenario).context("every scenario has its bot")?;
-    let mut text = format!(
-        "session {} of {} (bot {} version {})\nrun {}, seed {}, recorded by tallyho {}\n",
-        found.who,
-        scenario.name,
-        scenario.bot,
-        bot.version(),
-        header.run,
-        header.seed,
-        header.build,
-    );
-    if scenario.bot_version != bot.version() {
-        let version = scenario.bot_version;
-        text.push_str(&format!("recorded with version {version} of the bot\n"));
-    }
-    if let Some(signature) = &found.signature {
-        text.push_str(&format!("failing: {signature}\n"));
-    }
-    text.push('\n');
+    let mut steps = Vec::new();
+    let mut failing = None;
     let mut printer = Printer::default();
     let mut replayer = Replayer::new(bot, &stage.facts, &found.record);
     let mut events = Events::new(&found.record);
     let replayed = loop {
         let step = replayer.steps();
         let next = replayer.next_step();
+        let mut text = String::new();
         if !matches!(next, Ok(None)) {
             text.push_str(&came_in(step, &mut events));
-        }
-        match next {
-            Ok(Some(command)) => {
-                let trail = replayer.trail();
-                did(&mut text, &mut printer, (replayer.session(), &trail), &command);
-                if let Command::End(_) = command {
-                    break Ok(true);
-                }
+            if let Some(exchange) = exchange.filter(|exchange| exchange.step == step) {
+                text.push_str(&kept(exchange, bodies));
             }
-            Ok(None) => break Ok(false),
-            Err(error) => break Err(error),
+        }
+        let over = match next {
+            Ok(Some(command)) => {
+                source.did(&mut text, &mut printer, &replayer, &command);
+                matches!(command, Command::End(_)).then_some(Ok(true))
+            }
+            Ok(None) => Some(Ok(false)),
+            Err(error) => Some(Err(error)),
+        };
+        if failing.is_none() && replayer.session().is_failing() {
+            failing = Some(steps.len());
+        }
+        if !text.is_empty() {
+            steps.push(text);
+        }
+        if let Some(replayed) = over {
+            break replayed;
         }
     };
-    let exit = conclude(&mut text, &replayer, (found.end, replayed));
-    Ok((text, exit))
+    let (conclusion, exit) = conclude(&replayer, found.end, replayed);
+    let heading = source.heading()?;
+    Ok(Timeline { heading, steps, conclusion, exit, failing })
+}
+
+impl Source<'_> {
+    fn heading(&self) -> anyhow::Result<String> {
+        let Source { header, stage, found, .. } = self;
+        let scenario = header.scenario(found.who.scenario);
+        let scenario = scenario.context("the session's scenario is not in the trace's header")?;
+        let version = stage.bot(scenario.key).map(|bot| bot.version()).unwrap_or_default();
+        let mut text = format!(
+            "session {} of {} (bot {} version {version})\nrun {}, seed {}, recorded by tallyho \
+             {}\n",
+            found.who, scenario.name, scenario.bot, header.run, header.seed, header.build,
+        );
+        if scenario.bot_version != version {
+            let recorded = scenario.bot_version;
+            text.push_str(&format!("recorded with version {recorded} of the bot\n"));
+        }
+        if let Some(signature) = &found.signature {
+            text.push_str(&format!("failing: {signature}\n"));
+        }
+        Ok(text)
+    }
+
+    /// What the replay did in the step.
+    fn did(
+        &self,
+        text: &mut String,
+        printer: &mut Printer,
+        replayer: &Replayer<'_>,
+        command: &Command,
+    ) {
+        let session = replayer.session();
+        let mut draws: Vec<(String, u32)> = Vec::new();
+        for trail in replayer.trail() {
+            let name = self.trail(&trail);
+            match draws.last_mut() {
+                Some((last, count)) if *last == name => *count += 1,
+                _ => draws.push((name, 1)),
+            }
+        }
+        for (name, count) in draws {
+            let times = if count > 1 { format!(", {count} times") } else { String::new() };
+            text.push_str(&line(&format!("{name}{times}")));
+        }
+        session.for_each_note(|note| text.push_str(&printer.note(note)));
+        let at_us = u64::try_from(session.now().as_micros()).unwrap_or(u64::MAX);
+        if *command == Command::Send {
+            text.push_str(&session.with_request(|request, _| printer.request(at_us, request)));
+            self.traceparent(text, session);
+        } else {
+            text.push_str(&printer.command(at_us, command));
+        }
+    }
+
+    fn traceparent(&self, text: &mut String, session: &Session) {
+        if self.header.traceparent {
+            let run = self.header.run_number;
+            let value = Traceparent::new(run, session.who(), session.step_index());
+            text.push_str(&line(&format!("traceparent: {value}")));
+        }
+    }
+
+    fn trail(&self, trail: &Trail) -> String {
+        match trail {
+            Trail::Draw { site, drawn } => match self.stage.label(self.found.who.scenario, *site) {
+                Some(label) => format!("drew  {label} = {drawn}"),
+                None => format!("drew  {drawn} at site {:016x}", site.key()),
+            },
+            Trail::Pick { set, action } => format!("pick  {action} of {set}"),
+        }
+    }
 }
 
 /// What the step began with, and what the bot read in it.
@@ -103,62 +204,24 @@ fn came_in(step: u32, events: &mut Events<'_>) -> String {
     text
 }
 
-/// What the replay did in the step.
-fn did(
-    text: &mut String,
-    printer: &mut Printer,
-    (session, trail): (&Session, &[Trail]),
-    command: &Command,
-) {
-    let mut draws: Vec<(String, u32)> = Vec::new();
-    for trail in trail {
-        let name = trail.to_string();
-        match draws.last_mut() {
-            Some((last, count)) if *last == name => *count += 1,
-            _ => draws.push((name, 1)),
-        }
-    }
-    for (name, count) in draws {
-        let times = if count > 1 { format!(", {count} times") } else { String::new() };
-        text.push_str(&line(&format!("{name}{times}")));
-    }
-    session.for_each_note(|note| text.push_str(&printer.note(note)));
-    let at_us = u64::try_from(session.now().as_micros()).unwrap_or(u64::MAX);
-    if *command == Command::Send {
-        text.push_str(&session.with_request(|request, _| printer.request(at_us, request)));
-    } else {
-        text.push_str(&printer.command(at_us, command));
-    }
-}
-
 fn conclude(
-    text: &mut String,
     replayer: &Replayer<'_>,
-    (end, replayed): (FoundEnd, Result<bool, ReplayError>),
-) -> Exit {
+    end: FoundEnd,
+    replayed: Result<bool, ReplayError>,
+) -> (String, Exit) {
     let steps = replayer.steps();
-    text.push('\n');
     match (end, replayed) {
-        (_, Err(ReplayError::Differs(difference))) => {
-            text.push_str(&format!("{difference}\n"));
-            Exit::Differs
-        }
-        (_, Err(error)) => {
-            text.push_str(&format!("after {steps} steps that agree: {error}\n"));
-            Exit::Differs
-        }
+        (_, Err(ReplayError::Differs(difference))) => (format!("{difference}\n"), Exit::Differs),
+        (_, Err(error)) => (format!("after {steps} steps that agree: {error}\n"), Exit::Differs),
         (_, Ok(true)) => {
             let chain = replayer.chain();
-            text.push_str(&format!("exact: all {steps} steps agree, chain {chain:016x}\n"));
-            Exit::Ok
+            (format!("exact: all {steps} steps agree, chain {chain:016x}\n"), Exit::Ok)
         }
         (FoundEnd::Whole, Ok(false)) => {
-            text.push_str(&format!("the record ends after {steps} steps, before the session\n"));
-            Exit::Differs
+            (format!("the record ends after {steps} steps, before the session\n"), Exit::Differs)
         }
         (_, Ok(false)) if steps == 0 => {
-            text.push_str("the record holds no whole step\n");
-            Exit::Differs
+            ("the record holds no whole step\n".to_owned(), Exit::Differs)
         }
         (end, Ok(false)) => {
             let why = match end {
@@ -166,8 +229,7 @@ fn conclude(
                 FoundEnd::Open => "the trace ends before the session does",
                 FoundEnd::Cut | FoundEnd::Whole => "the session was cut off",
             };
-            text.push_str(&format!("exact up to step {}: {why}\n", steps - 1));
-            Exit::Ok
+            (format!("exact up to step {}: {why}\n", steps - 1), Exit::Ok)
         }
     }
 }
@@ -186,10 +248,11 @@ fn line(text: &str) -> String {
 }
 
 fn value(what: &str, json: &[u8]) -> String {
-    let shown = String::from_utf8_lossy(&json[..json.len().min(VALUE_BYTES_SHOWN)]);
-    let more = json.len().saturating_sub(VALUE_BYTES_SHOWN);
+    let shown = hide_placeholders(&String::from_utf8_lossy(json));
+    let cut = shown.floor_char_boundary(VALUE_BYTES_SHOWN);
+    let more = shown.len() - cut;
     let more = if more > 0 { format!("… and {more} bytes") } else { String::new() };
-    let text = format!("read  {what} = {shown}{more}");
+    let text = format!("read  {what} = {}{more}", &shown[..cut]);
     let mut lines = String::new();
     let mut rest: Vec<char> = text.chars().filter(|c| !c.is_control()).collect();
     while !rest.is_empty() {
@@ -197,4 +260,43 @@ fn value(what: &str, json: &[u8]) -> String {
         lines.push_str(&line(&rest.drain(..taken).collect::<String>()));
     }
     lines
+}
+
+/// The exchange as it went over the wire.
+fn kept(exchange: &KeptExchange, bodies: Bodies) -> String {
+    let KeptExchange { request, request_size, failure, status, head, body, body_size, .. } =
+        exchange;
+    let mut text = line("the exchange that it failed with, as it went over the wire:");
+    text.push_str(&content("> ", request, *request_size, bodies));
+    match failure {
+        Some(failure) => text.push_str(&line(&format!("< no response: {failure}"))),
+        None => {
+            text.push_str(&line(&format!("< status {status}")));
+            text.push_str(&content("< ", head, head.len() as u64, bodies));
+            text.push_str(&line("<"));
+            text.push_str(&content("< ", body, *body_size, bodies));
+        }
+    }
+    text
+}
+
+fn content(mark: &str, bytes: &[u8], size: u64, bodies: Bodies) -> String {
+    let shown = match bodies {
+        Bodies::Short => &bytes[..bytes.len().min(BODY_BYTES_SHORT)],
+        Bodies::Whole => bytes,
+    };
+    let mut text = String::new();
+    for shown in hide_placeholders(&String::from_utf8_lossy(shown)).lines() {
+        let shown: String = shown.chars().map(|c| if c.is_control() { '.' } else { c }).collect();
+        text.push_str(&line(&format!("{mark}{shown}")));
+    }
+    let (cut, kept) = (bytes.len() - shown.len(), bytes.len() as u64);
+    if cut > 0 {
+        text.push_str(&line(&format!("{mark}… and {cut} bytes; --whole shows them")));
+    }
+    // What stands for a secret may be longer than it.
+    if size > kept.max(tallyho_replay::trace::KEPT_BYTES_MAX as u64) || (kept == 0 && size > 0) {
+        text.push_str(&line(&format!("{mark}({size} bytes in all, {kept} of them kept)")));
+    }
+    text
 }

@@ -11,9 +11,9 @@ use super::host::Host;
 use super::identity::Identity;
 use super::job::Job;
 use super::machine::Machine;
-use super::target;
+use super::{target, tls};
 use crate::cli::RunArgs;
-use crate::engine::{Control, DriverChoice, Resolver, RunPlan, ScenarioPlan};
+use crate::engine::{Control, DriverChoice, Resolver, RunPlan, ScenarioPlan, Tls};
 
 /// Checked, started and reached: all that plans have in common.
 pub(super) struct Ground {
@@ -25,12 +25,14 @@ pub(super) struct Ground {
     pub(super) facts: RunFacts,
     shared_secrets: Vec<String>,
     resolver: Resolver,
+    pub(super) tls: Tls,
     origin: (String, Vec<SocketAddr>),
     io_driver: DriverChoice,
     sources: Vec<std::net::IpAddr>,
     timeout: Duration,
     drain: Duration,
     task_index: u32,
+    traceparent: bool,
     /// The stand-in API, if the job has no target of its own; it ends with this.
     _embedded: Option<Embedded>,
 }
@@ -42,8 +44,10 @@ impl Ground {
     ///
     /// What this machine or the target cannot do.
     pub(super) fn prepare(args: &RunArgs, job: &Job, host: &Host) -> anyhow::Result<Self> {
+        let tls = tls::prepare(&job.tls, &args.connection)?;
         let machine = Machine::prepare(args, job, host.cpu_limit_millicores)?;
         let identity = Identity::new(job.seed.or(host.seed), host.run_id.clone());
+        let identity = identity.of_run(job.run_number);
         let (control, resolver) = (Arc::clone(&host.control), host.background.resolver.clone());
         let (target, embedded) = match &job.target {
             Some(target) => (target.clone(), None),
@@ -53,7 +57,7 @@ impl Ground {
                 (embedded.url(), Some(embedded))
             }
         };
-        let origin = target::reach(&target::origin(&target)?, &resolver)?;
+        let origin = target::reach(&target::origin(&target)?, &resolver, &tls)?;
         Ok(Self {
             facts: identity.facts(&target, args.task_index, job),
             shared_secrets: job.shared_secrets.clone(),
@@ -62,12 +66,14 @@ impl Ground {
             control,
             target,
             resolver,
+            tls,
             origin,
             io_driver: args.machine.io_driver,
             sources: args.machine.local_ips.iter().flatten().copied().collect(),
             timeout: args.request.timeout,
             drain: args.drain,
             task_index: args.task_index,
+            traceparent: args.record.traceparent,
             _embedded: embedded,
         })
     }
@@ -83,11 +89,13 @@ impl Ground {
             io_driver: self.io_driver,
             origins: vec![self.origin.clone()],
             resolver: self.resolver.clone(),
+            tls: self.tls.clone(),
             sources: self.sources.clone(),
             timeout: self.timeout,
             drain: self.drain,
             thresholds: Vec::new(),
             watch: None,
+            traceparent: self.traceparent,
             trace: None,
             shared_secrets: self.shared_secrets.clone(),
         }

@@ -6,6 +6,7 @@ use tallyho_replay::{RunFacts, SecretKey, is_secret_name};
 
 use super::folder::Folder;
 use super::job::Job;
+use crate::config::Weight;
 use crate::report::{Run, rfc3339};
 
 /// The identity of a run.
@@ -33,6 +34,12 @@ impl Identity {
         Self { id, is_seed_given: seed.is_some(), seed: seed.unwrap_or_else(random), number }
     }
 
+    /// With the number of a run that is run again, if it is one: what is new in every run is then
+    /// the same as there.
+    pub(super) fn of_run(self, number: Option<u64>) -> Self {
+        Self { number: number.unwrap_or(self.number), ..self }
+    }
+
     /// What all sessions know of the run.
     pub(super) fn facts(&self, target: &str, task_index: u32, job: &Job) -> RunFacts {
         let mut facts = RunFacts {
@@ -46,6 +53,9 @@ impl Identity {
         };
         for (name, value) in &job.secrets {
             facts.secrets.insert(name.clone(), value.clone());
+        }
+        for Weight { set, action, weight } in &job.weights {
+            facts.weights.insert(set, action, *weight);
         }
         facts
     }

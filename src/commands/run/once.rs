@@ -1,15 +1,16 @@
-//! `--once`: one session of one bot, with everything it says and hears.
+//! One session of one bot, with everything it says and hears: `--once`, and `--only` (see
+//! `only.rs`). It is recorded, so that it can be replayed like any other.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use tallyho_replay::{Command, Failure, Outcome, ResponseParts, Session};
+use tallyho_replay::{Command, Failure, Outcome, ResponseParts, Session, Site};
 
-use super::ground::Ground;
-use super::job::Job;
-use super::part::{self, Unseen};
-use crate::cli::RunArgs;
+use super::job::{Job, Load};
+use super::part::{self, HandedOver, Unseen};
+use super::recorded::{self, Recording};
 use crate::config::Printer;
-use crate::engine::{self, Profile, ScenarioPlan, Watch};
+use crate::engine::{self, Beginning, Profile, RunResult, ScenarioPlan, Watch};
 use crate::exit::Exit;
 use crate::output::print;
 
@@ -22,32 +23,74 @@ const DURATION_DEFAULT: Duration = Duration::from_secs(60);
 /// # Errors
 ///
 /// When set-up fails or the engine cannot start.
-pub(super) fn run(args: &RunArgs, mut job: Job, ground: &Ground) -> anyhow::Result<Exit> {
-    let setup = job.setup.as_ref().map(|setup| part::set_up(ground, setup)).transpose()?;
-    let load = job.loads.swap_remove(0);
+pub(super) fn run(mut job: Job, recording: &Recording<'_>) -> anyhow::Result<Exit> {
+    let setup = job.setup.as_ref().map(|setup| part::set_up(recording, setup)).transpose()?;
+    let bot = u64::from(recording.args.task_index) * job.bots_per_task;
+    let single = Single {
+        load: job.loads.swap_remove(0),
+        begin: Beginning { bot, ..Beginning::default() },
+        max_duration: recording.args.duration.unwrap_or(DURATION_DEFAULT),
+    };
+    let session = format!("{bot}/0");
+    let result = play(recording, single, setup.as_ref())?;
+    if let Some(part) = &job.teardown {
+        part::tear_down(recording, part, setup.as_ref())?;
+    }
+    if result.trace.is_some() {
+        let run = recording.folder.path().display();
+        eprintln!("recorded: tallyho replay {run} --session {session}");
+    }
+    Ok(exit(&result))
+}
+
+/// A session that fails, or is cut off, is exit code 1.
+pub(super) fn exit(result: &RunResult) -> Exit {
+    let sessions = result.measured.totals.all_iterations();
+    if sessions.failed + sessions.interrupted == 0 { Exit::Ok } else { Exit::CouldNotRun }
+}
+
+/// One session of a load.
+pub(super) struct Single {
+    pub(super) load: Load,
+    pub(super) begin: Beginning,
+    pub(super) max_duration: Duration,
+}
+
+/// Plays it and prints it.
+///
+/// # Errors
+///
+/// When the engine cannot start.
+pub(super) fn play(
+    recording: &Recording<'_>,
+    single: Single,
+    setup: Option<&HandedOver>,
+) -> anyhow::Result<RunResult> {
+    let Single { load, begin, max_duration } = single;
+    let ground = recording.ground;
     print(&format!("seed {}, target {}\n", ground.identity.seed, ground.target));
-    let max_duration = args.duration.unwrap_or(DURATION_DEFAULT);
+    let scenario = recorded::scenario(&load.name, &(load.bot)(), load.bot_config);
     let bot = load.name.clone();
     let mut plan = ground.plan_of_one(ScenarioPlan {
-        key: tallyho_replay::Site::of(&load.name).key(),
+        key: Site::of(&load.name).key(),
         name: load.name,
         bot: load.bot,
         profile: Profile::PerVuIterations { vus: 1, iterations: 1, max_duration },
         start: Duration::ZERO,
-        graceful_stop: args.drain,
+        graceful_stop: recording.args.drain,
+        begin: Some(begin),
     });
-    plan.setup.clone_from(&setup);
+    plan.trace = recording.plan(None, vec![scenario]);
+    if let Some(setup) = setup {
+        plan.setup = Some(Arc::clone(&setup.results));
+        plan.shared_secrets.extend(setup.secrets.iter().cloned());
+    }
     let make = move || {
         let (printer, bot) = (Printer::default(), Some(bot.clone()));
         Box::new(Printing { printer, bot }) as Box<dyn Watch>
     };
     plan.watch = Some(Box::new(make));
-    let result = engine::run(plan, &ground.control, &mut Unseen).map_err(anyhow::Error::msg)?;
-    if let Some(part) = &job.teardown {
-        part::tear_down(ground, part, setup)?;
-    }
-    let sessions = result.measured.totals.all_iterations();
-    Ok(if sessions.failed + sessions.interrupted == 0 { Exit::Ok } else { Exit::CouldNotRun })
+    engine::run(plan, &ground.control, &mut Unseen).map_err(anyhow::Error::msg)
 }
 
 /// Prints a session as it is played.

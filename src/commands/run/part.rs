@@ -1,26 +1,70 @@
 //! Set-up and teardown: one session each, of a bot of its own, before and after all others.
+//!
+//! They are recorded like any other session, in files of their own, since they are runs of their
+//! own: the run proper begins when set-up has handed over what it has to.
 
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::bail;
-use tallyho_replay::{Command, Failure, Outcome, ResponseParts, Session, Site, flow};
+use tallyho_replay::{Command, Failure, Outcome, ResponseParts, Session, Site};
 
-use super::ground::Ground;
 use super::job::Part;
-use super::scenario::declared;
-use crate::engine::{self, Control, DriverReport, Observer, Profile, ScenarioPlan, Watch};
+use super::recorded::{self, Recording};
+use crate::engine::{
+    self, Beginning, Control, DriverReport, Observer, Profile, RunPlan, ScenarioPlan, Watch,
+};
 use crate::metrics::Collector;
+use crate::report::quoted;
 
-/// Runs set-up, and returns what it hands to all bots, as JSON.
+/// The parts of a task, each with a bot number that no other bot has: they count down from the
+/// largest, for each task.
+#[derive(Clone, Copy)]
+pub(super) enum Role {
+    /// Before all bots.
+    SetUp = 0,
+    /// After all bots.
+    Teardown = 1,
+    /// Beside all bots.
+    Heartbeat = 2,
+}
+
+/// Numbers set aside for each task: the roles, and one to spare.
+const NUMBERS_PER_TASK: u64 = 4;
+
+impl Role {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::SetUp => "set-up",
+            Self::Teardown => "teardown",
+            Self::Heartbeat => "heartbeat",
+        }
+    }
+
+    fn bot(self, task_index: u32) -> u64 {
+        u64::MAX - NUMBERS_PER_TASK * u64::from(task_index) - self as u64
+    }
+}
+
+/// What set-up leaves to all bots.
+pub(super) struct HandedOver {
+    /// Its results, as JSON: secrets are placeholders.
+    pub(super) results: Arc<[u8]>,
+    /// The secrets behind the placeholders.
+    pub(super) secrets: Vec<String>,
+}
+
+/// Runs set-up, and returns what it hands to all bots.
 ///
 /// # Errors
 ///
 /// When its session does not end well, or not in time.
-pub(super) fn set_up(ground: &Ground, part: &Part) -> anyhow::Result<Arc<[u8]>> {
-    let carry = play(ground, part, ("set-up", &ground.control), None)?;
-    Ok(flow::setup_results(&part.definition, &carry).into())
+pub(super) fn set_up(recording: &Recording<'_>, part: &Part) -> anyhow::Result<HandedOver> {
+    let control = Arc::clone(&recording.ground.control);
+    let left = play((recording, Role::SetUp), part, &control, None)?;
+    let results = part.results(&left.carry).into();
+    Ok(HandedOver { results, secrets: left.secrets })
 }
 
 /// Runs teardown with what set-up handed to all, also when the run was stopped by a signal.
@@ -29,45 +73,72 @@ pub(super) fn set_up(ground: &Ground, part: &Part) -> anyhow::Result<Arc<[u8]>> 
 ///
 /// When its session does not end well, or not in time.
 pub(super) fn tear_down(
-    ground: &Ground,
+    recording: &Recording<'_>,
     part: &Part,
-    setup: Option<Arc<[u8]>>,
+    setup: Option<&HandedOver>,
 ) -> anyhow::Result<()> {
-    play(ground, part, ("teardown", &Arc::new(Control::default())), setup).map(drop)
+    let control = Arc::new(Control::default());
+    play((recording, Role::Teardown), part, &control, setup).map(drop)
 }
 
 /// Plays the one session, and returns what it leaves.
 fn play(
-    ground: &Ground,
+    (recording, role): (&Recording<'_>, Role),
     part: &Part,
-    (name, control): (&str, &Arc<Control>),
-    setup: Option<Arc<[u8]>>,
-) -> anyhow::Result<Vec<u8>> {
+    control: &Arc<Control>,
+    setup: Option<&HandedOver>,
+) -> anyhow::Result<Left> {
     let (sender, ended) = channel();
     let sender = Mutex::new(sender);
-    let mut plan = ground.plan_of_one(ScenarioPlan {
-        name: name.to_owned(),
-        key: Site::of(name).key(),
-        bot: declared(part.definition.clone()),
-        profile: Profile::PerVuIterations { vus: 1, iterations: 1, max_duration: part.timeout },
-        start: Duration::ZERO,
-        graceful_stop: Duration::ZERO,
-    });
-    plan.setup = setup;
+    let (name, bot) = (role.name(), role.bot(recording.args.task_index));
+    let mut plan = plan((recording, role), part);
+    let is_recorded = plan.trace.is_some();
+    if let Some(setup) = setup {
+        plan.setup = Some(Arc::clone(&setup.results));
+        plan.shared_secrets.extend(setup.secrets.iter().cloned());
+    }
     plan.watch = Some(Box::new(move || {
         let sender = sender.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         Box::new(Ending(sender.clone()))
     }));
     engine::run(plan, control, &mut Unseen).map_err(anyhow::Error::msg)?;
     match ended.try_recv() {
-        Ok(Ok(carry)) => Ok(carry),
+        Ok(Ok(left)) => Ok(left),
+        Ok(Err(reason)) if is_recorded => {
+            let run = quoted(&recording.folder.path().display().to_string());
+            bail!("{name} {reason}; `tallyho replay {run} --session {name}:{bot}/0` shows it")
+        }
         Ok(Err(reason)) => bail!("{name} {reason}"),
         Err(_) => bail!("{name} did not run: the run was stopped before"),
     }
 }
 
+/// The one session as a run of its own, on a worker that is not pinned.
+pub(super) fn plan((recording, role): (&Recording<'_>, Role), part: &Part) -> RunPlan {
+    let (name, bot) = (role.name(), role.bot(recording.args.task_index));
+    let make = part.maker();
+    let scenarios = vec![recorded::scenario(name, &make(), part.bot_config())];
+    let trace = recording.plan(Some(name), scenarios);
+    let plan = recording.ground.plan_of_one(ScenarioPlan {
+        name: name.to_owned(),
+        key: Site::of(name).key(),
+        bot: make,
+        profile: Profile::PerVuIterations { vus: 1, iterations: 1, max_duration: part.timeout },
+        start: Duration::ZERO,
+        graceful_stop: Duration::ZERO,
+        begin: Some(Beginning { bot, ..Beginning::default() }),
+    });
+    RunPlan { trace, ..plan }
+}
+
+/// What a session left.
+struct Left {
+    carry: Vec<u8>,
+    secrets: Vec<String>,
+}
+
 /// What the session left, or why it did not end well.
-type Ended = Result<Vec<u8>, String>;
+type Ended = Result<Left, String>;
 
 /// Waits for the end of the session.
 struct Ending(Sender<Ended>);
@@ -79,7 +150,10 @@ impl Watch for Ending {
 
     fn ended(&mut self, session: &Session, outcome: Option<&Outcome>) {
         let ended = match (outcome, session.first_failure()) {
-            (Some(Outcome::Done), None) => Ok(session.carry().to_vec()),
+            (Some(Outcome::Done), None) => Ok(Left {
+                carry: session.carry().to_vec(),
+                secrets: session.with_vault(|vault| vault.values().map(str::to_owned).collect()),
+            }),
             (None, _) => Err("was cut off: it took too long".to_owned()),
             (_, Some(fault)) => Err(format!("failed at step {}: {}", fault.step, fault.kind)),
             (Some(outcome), None) => Err(format!("did not end as it should: {outcome:?}")),

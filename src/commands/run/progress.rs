@@ -59,6 +59,9 @@ impl Progress {
             bots: plan.vus(),
         };
         let mut heading = format!("run      {title}\ntarget   {}\n", ground.target);
+        if ground.target.starts_with("https:") {
+            heading.push_str(&format!("tls      {}\n", ground.tls.trusted()));
+        }
         for load in &loads {
             heading.push_str(&format!("load     {load}\n"));
         }

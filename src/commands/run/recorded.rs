@@ -1,19 +1,71 @@
-//! What a run recorded, in the report's terms.
+//! What a run records, and what became of it, in the report's terms.
+
+use tallyho_replay::trace::{Header, ScenarioHeader};
+use tallyho_replay::{BotType, Site};
 
 use super::folder::Folder;
-use crate::engine::{FailingGroup, RunResult, TraceResult};
+use super::ground::Ground;
+use crate::cli::{RecordChoice, RunArgs};
+use crate::engine::{FailingGroup, Record, RunResult, TracePlan, TraceResult};
 use crate::report::{FailingReport, TraceReport, quoted};
 
-/// The trace file of a task.
-pub(super) fn file_name(task_index: u32) -> String {
-    format!("trace-{task_index}.tly")
+/// Where a run's sessions are recorded, and which.
+pub(super) struct Recording<'a> {
+    pub(super) args: &'a RunArgs,
+    pub(super) ground: &'a Ground,
+    pub(super) folder: &'a Folder,
+}
+
+impl Recording<'_> {
+    /// What is recorded of these scenarios, and where; nothing with `--record off`. `part` is
+    /// set-up or teardown, which have a file of their own.
+    pub(super) fn plan(
+        &self,
+        part: Option<&str>,
+        scenarios: Vec<ScenarioHeader>,
+    ) -> Option<TracePlan> {
+        let record = match self.args.record.record {
+            RecordChoice::All => Record::All,
+            RecordChoice::Failing => Record::Failing,
+            RecordChoice::Off => return None,
+        };
+        let since_epoch = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
+        let header = Header {
+            run: self.ground.identity.id.clone(),
+            started_unix_us: u64::try_from(since_epoch.as_micros()).unwrap_or(u64::MAX),
+            traceparent: self.args.record.traceparent,
+            scenarios,
+            ..Header::new(&self.ground.facts)
+        };
+        let path = self.folder.path().join(file_name(self.args.task_index, part));
+        Some(TracePlan { header, path, record, bytes_max: self.args.record.trace_max_bytes })
+    }
+}
+
+/// A scenario as a trace's header names it.
+pub(super) fn scenario(name: &str, bot: &BotType, config: serde_json::Value) -> ScenarioHeader {
+    ScenarioHeader {
+        name: name.to_owned(),
+        key: Site::of(name).key(),
+        bot: bot.name().to_owned(),
+        bot_version: bot.version(),
+        config,
+    }
+}
+
+/// The trace file of a task, or of its set-up or teardown.
+pub(super) fn file_name(task_index: u32, part: Option<&str>) -> String {
+    match part {
+        None => format!("trace-{task_index}.tly"),
+        Some(part) => format!("trace-{task_index}-{part}.tly"),
+    }
 }
 
 /// What became of the trace.
 pub(super) fn trace(trace: &TraceResult, task_index: u32) -> TraceReport {
     let totals = trace.totals;
     TraceReport {
-        files: vec![file_name(task_index)],
+        files: vec![file_name(task_index, None)],
         bytes: trace.bytes,
         started: totals.started,
         exact: totals.exact,
@@ -25,6 +77,7 @@ pub(super) fn trace(trace: &TraceResult, task_index: u32) -> TraceReport {
         requests: totals.requests,
         limit_reached: trace.limit_reached,
         error: trace.error.clone(),
+        verified: None,
     }
 }
 

@@ -11,7 +11,7 @@ use super::identity;
 use super::job::{Job, Load};
 use super::load;
 use crate::cli::{RequestArgs, RunArgs};
-use crate::engine::BotMaker;
+use crate::engine::{BotMaker, TlsOptions};
 use crate::exit::BadUsage;
 
 /// Checks the request and the load that the flags describe.
@@ -44,13 +44,17 @@ pub(super) fn job(args: &RunArgs) -> Result<Job, BadUsage> {
         title: args.what.clone(),
         target: Some(origin),
         seed: args.seed,
+        run_number: None,
         bots_per_task: load.profile.vus(),
         loads: vec![load],
         secret_key,
         shared_secrets,
         secrets: Vec::new(),
         thresholds: Vec::new(),
+        tls: TlsOptions::default(),
+        weights: Vec::new(),
         setup: None,
+        heartbeat: None,
         teardown: None,
         config,
     })
@@ -84,6 +88,7 @@ fn request(url: &str, args: &RequestArgs) -> Result<SingleRequestSettings, BadUs
         url: url.to_owned(),
         headers: Headers::Pairs(headers),
         body,
+        max_redirects: args.max_redirects,
         ..SingleRequestSettings::default()
     })
 }
@@ -129,9 +134,6 @@ fn check(url: &str, method: Method, headers: &[(String, String)]) -> Result<(), 
     if let Err(error) = Prepared::builder(method, None, url).build() {
         let help = "write for example http://127.0.0.1:8080/items";
         return Err(BadUsage(format!("{url}: {error}; {help}")));
-    }
-    if url.starts_with("https:") {
-        return Err(BadUsage(format!("{url}: https is not supported yet; use http")));
     }
     for (name, value) in headers {
         let with_header = Prepared::builder(method, None, url).header(name, value).build();

@@ -18,12 +18,14 @@ fn workers(profile: &Profile, workers: usize, task_index: u32) -> Vec<Pacing> {
         profile: profile.clone(),
         start: Duration::ZERO,
         graceful_stop: SECOND,
+        begin: None,
     };
     let (control, claimed) = (Arc::<Control>::default(), Arc::<AtomicU64>::default());
     let first_bot = u64::from(task_index) * profile.vus();
     (0..workers)
         .map(|worker| {
-            let position = Position { worker, workers, task_index, first_bot, seed: 7 };
+            let position =
+                Position { worker, workers, task_index, first_bot, first_session: 0, seed: 7 };
             Pacing::new(&plan, position, Arc::clone(&control), Arc::clone(&claimed))
         })
         .collect()

@@ -5,6 +5,7 @@ use super::{Options, title};
 use crate::metrics::{Histogram, LATE_US, carried_us};
 use crate::report::judge::State;
 use crate::report::run_json::{Report, Task, Worker};
+use crate::report::trace::VerifiedReport;
 use crate::report::units::{bytes, clock, duration_us, number, per_second, share_percent};
 
 /// The percentiles of every table.
@@ -203,6 +204,26 @@ fn recorded(out: &mut String, report: &Report, options: &Options) {
         let limited = "only failing sessions and a sample since --trace-max-bytes was reached";
         figure(out, "", limited, options);
     }
+    if let Some(verified) = &trace.verified {
+        figure(out, "replayed", &replayed(verified, trace.started), options);
+    }
+}
+
+/// What became of the replays at the end of the run.
+fn replayed(verified: &VerifiedReport, started: u64) -> String {
+    let VerifiedReport { sessions, different, difference, capsules, error, .. } = verified;
+    if let Some(error) = error {
+        return format!("nothing: {error}");
+    }
+    if *different == 0 {
+        return format!("{sessions} of {started} sessions, all exact");
+    }
+    let first = difference.as_deref().and_then(|text| text.lines().next()).unwrap_or_default();
+    format!(
+        "{different} of {sessions} sessions DIFFER, a bug of Tallyho or of the bot; please report \
+         it with {} ({first})",
+        capsules.join(", ")
+    )
 }
 
 fn more(out: &mut String, count: usize, what: &str) {

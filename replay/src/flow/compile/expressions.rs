@@ -8,7 +8,6 @@ use super::super::patterns;
 use super::super::program::{Expr, Id};
 use super::super::value::Value;
 use super::{Compile, CompileError, Compiler, id_of};
-use crate::Site;
 
 impl Compiler<'_> {
     /// The number of an expression in the program.
@@ -45,7 +44,7 @@ impl Compiler<'_> {
             }
             Expression::Call(function, arguments) => Expr::Call(*function, self.all(arguments)?),
             Expression::Draw { site, sampler, arguments } => {
-                let site = Site::of(&format!("draw.{site}"));
+                let site = self.site(&format!("draw.{site}"));
                 Expr::Draw(site, *sampler, self.all(arguments)?)
             }
         })

@@ -15,7 +15,7 @@ use super::super::program::{
 use super::super::template;
 use super::templates::Pieces;
 use super::{Compile, CompileError, Compiler, id_of};
-use crate::{Expected, Method, Name, Site};
+use crate::{Expected, Method, Name};
 
 impl Compiler<'_> {
     /// The number of a request in the program.
@@ -39,6 +39,7 @@ impl Compiler<'_> {
             .any(|template| !is_fixed(template));
         let form = if changes { Form::Changing } else { Form::Fixed(RefCell::new(None)) };
         let timeout = request.timeout_us.or(self.definition.timeout_us);
+        let retry = request.retry.as_ref().map(|retry| self.retry(retry, &request.name));
         self.program.requests.push(RequestPlan {
             name: Name::from(request.name.clone()),
             method,
@@ -48,10 +49,11 @@ impl Compiler<'_> {
             body,
             timeout: timeout.map(Duration::from_micros),
             expected: expected(&request.expect)?,
+            redirects_max: request.redirects_max,
             body_read: body_read(request),
             captures,
             checks,
-            retry: request.retry.as_ref().map(|retry| retry_plan(retry, &request.name)),
+            retry,
             poll,
             credentials: request.credentials,
             on_failure: request.on_failure,
@@ -152,6 +154,7 @@ impl Compiler<'_> {
         let from = match &capture.from {
             CaptureFrom::Json(pointer) => Source::Json(Rc::from(pointer.as_str())),
             CaptureFrom::Header(name) => Source::Header(Rc::from(name.as_str())),
+            CaptureFrom::Cookie(name) => Source::Cookie(Rc::from(name.as_str())),
             CaptureFrom::Pattern(pattern, group) => {
                 Source::Pattern(self.pattern(pattern)?, *group as usize)
             }
@@ -170,23 +173,25 @@ impl Compiler<'_> {
         })
     }
 
+    fn retry(&mut self, retry: &Retry, name: &str) -> RetryPlan {
+        let site = self.site(&format!("retry.{name}"));
+        RetryPlan {
+            tries: retry.tries,
+            statuses: retry.statuses.clone(),
+            failures: retry.failures,
+            wait: Pause { delay: retry.wait, site },
+            multiplier: retry.multiplier,
+        }
+    }
+
     fn poll(&mut self, poll: &Poll, request: &Request) -> Compile<PollPlan> {
+        let site = self.site(&format!("poll.{}", request.name));
         Ok(PollPlan {
             until: self.resolve(&poll.until)?,
-            every: Pause { delay: poll.every, site: Site::of(&format!("poll.{}", request.name)) },
+            every: Pause { delay: poll.every, site },
             within_us: poll.within_us,
             check: Name::from(format!("{} in time", request.name)),
         })
-    }
-}
-
-fn retry_plan(retry: &Retry, name: &str) -> RetryPlan {
-    RetryPlan {
-        tries: retry.tries,
-        statuses: retry.statuses.clone(),
-        failures: retry.failures,
-        wait: Pause { delay: retry.wait, site: Site::of(&format!("retry.{name}")) },
-        multiplier: retry.multiplier,
     }
 }
 
@@ -200,8 +205,10 @@ fn expected(ranges: &[(u16, u16)]) -> Compile<Expected> {
 
 /// Whether captures, checks or a poll look into the body: if not, it is never kept.
 fn body_read(request: &Request) -> BodyRead {
-    let mut reads =
-        request.captures.iter().any(|capture| !matches!(capture.from, CaptureFrom::Header(_)));
+    let mut reads = request
+        .captures
+        .iter()
+        .any(|capture| !matches!(capture.from, CaptureFrom::Header(_) | CaptureFrom::Cookie(_)));
     let conditions = request.checks.iter().map(|(_, condition)| condition);
     for condition in conditions.chain(request.poll.as_ref().map(|poll| &poll.until)) {
         condition.walk(&mut |part| {

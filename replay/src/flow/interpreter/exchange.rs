@@ -152,6 +152,9 @@ impl Flow {
         if plan.body_read == BodyRead::No {
             request = request.discard_body();
         }
+        if let Some(redirects_max) = plan.redirects_max {
+            request = request.redirects(redirects_max);
+        }
         request = request.expect(plan.expected);
         self.program.buffers.replace(buffers);
         Ok(request.send().await)
@@ -196,6 +199,10 @@ impl Flow {
             }
             (Source::Header(name), Secrecy::Secret) => {
                 let secret = response.secret_header(name);
+                secret.map_or(Value::Null, |secret| Value::Text(secret.to_string().into()))
+            }
+            (Source::Cookie(name), _) => {
+                let secret = ctx.cookie(name);
                 secret.map_or(Value::Null, |secret| Value::Text(secret.to_string().into()))
             }
             (Source::Pattern(pattern, group), secrecy) => {
@@ -267,6 +274,9 @@ fn prepared(
     }
     if let Some(timeout) = plan.timeout {
         request = request.timeout(timeout);
+    }
+    if let Some(redirects_max) = plan.redirects_max {
+        request = request.redirects(redirects_max);
     }
     let prepared = request.build().ok()?;
     built.replace(Some(prepared.clone()));

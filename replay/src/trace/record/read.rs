@@ -84,11 +84,13 @@ pub enum Asked {
     Derive = 7,
     /// `ctx.reveal()`
     Reveal = 8,
+    /// The cookies that a response sets; by the bot's jar, if there are any
+    SetCookie = 9,
 }
 
 impl Asked {
     /// In the order of their numbers.
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Json,
         Self::Pointer,
         Self::Header,
@@ -98,6 +100,7 @@ impl Asked {
         Self::Secret,
         Self::Derive,
         Self::Reveal,
+        Self::SetCookie,
     ];
 
     /// How bot code asks for it.
@@ -110,6 +113,7 @@ impl Asked {
             Self::Text => "response.text",
             Self::BodySize => "response.body_size",
             Self::Setup => "ctx.setup",
+            Self::SetCookie => "the cookies of a response",
             Self::Secret => "ctx.secret",
             Self::Derive => "ctx.derive",
             Self::Reveal => "ctx.reveal",

@@ -2,14 +2,16 @@
 
 use std::collections::BinaryHeap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use tallyho_replay::Registry;
 use tallyho_replay::replayer::{ReplayEnd, replay};
 use tallyho_replay::trace::{Found, FoundEnd, Header, TraceError};
 
-use super::super::traces::Stage;
+use super::traces::Stage;
 
 /// Differences that are printed in full.
 const DIFFERENCES_MAX: usize = 5;
@@ -27,8 +29,10 @@ pub(super) struct Tally {
     pub(super) steps: u64,
     /// Sessions that do not agree.
     pub(super) different: u64,
-    /// The first of them.
-    differences: Vec<String>,
+    /// The first of them, and how they differ.
+    pub(super) differences: Vec<(Found, String)>,
+    /// Sessions for which the budget had no time.
+    pub(super) left_out: u64,
 }
 
 impl Tally {
@@ -37,6 +41,7 @@ impl Tally {
         self.partial += other.partial;
         self.steps += other.steps;
         self.different += other.different;
+        self.left_out += other.left_out;
         self.differences.extend(other.differences);
         self.differences.truncate(DIFFERENCES_MAX);
     }
@@ -47,7 +52,7 @@ impl Tally {
 
     pub(super) fn render(&self) -> String {
         let mut text = String::new();
-        for difference in &self.differences {
+        for (_, difference) in &self.differences {
             text.push_str(difference);
             text.push_str("\n\n");
         }
@@ -60,8 +65,8 @@ impl Tally {
         text
     }
 
-    fn replay(&mut self, stage: &Stage, found: &Found) {
-        match judge(stage, found) {
+    fn replay(&mut self, stage: &Stage, found: Found) {
+        match judge(stage, &found) {
             Ok((steps, true)) => {
                 self.exact += 1;
                 self.steps += u64::from(steps);
@@ -73,7 +78,7 @@ impl Tally {
             Err(difference) => {
                 self.different += 1;
                 if self.differences.len() < DIFFERENCES_MAX {
-                    self.differences.push(difference);
+                    self.differences.push((found, difference));
                 }
             }
         }
@@ -98,20 +103,69 @@ pub(super) fn judge(stage: &Stage, found: &Found) -> Result<(u32, bool), String>
     Ok((replayed.steps, is_whole))
 }
 
+/// CPU time that replays may take in all.
+#[derive(Debug)]
+pub(super) struct Budget {
+    spent_ns: AtomicU64,
+    limit: Duration,
+}
+
+impl Budget {
+    pub(super) const fn unlimited() -> Self {
+        Self::new(Duration::MAX)
+    }
+
+    pub(super) const fn new(limit: Duration) -> Self {
+        Self { spent_ns: AtomicU64::new(0), limit }
+    }
+
+    /// Adds what the calling thread has used since then.
+    pub(super) fn spend_since(&self, then: Duration) {
+        let nanos = thread_cpu().saturating_sub(then).as_nanos();
+        self.spent_ns.fetch_add(u64::try_from(nanos).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    pub(super) fn spent(&self) -> Duration {
+        Duration::from_nanos(self.spent_ns.load(Ordering::Relaxed))
+    }
+
+    fn is_spent(&self) -> bool {
+        self.spent() >= self.limit
+    }
+}
+
+/// CPU time of the calling thread.
+pub(super) fn thread_cpu() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
+}
+
+/// What many sessions are replayed with.
+pub(super) struct Means<'a> {
+    pub(super) header: &'a Header,
+    pub(super) bots: &'a Registry,
+    pub(super) budget: &'a Budget,
+    pub(super) threads: usize,
+}
+
+/// A thread for each core that this process may use.
+pub(super) fn all_cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 /// Replays what `feed` gives.
 pub(super) fn verify(
-    header: &Header,
-    bots: &Registry,
+    means: &Means<'_>,
     feed: impl FnOnce(&mut dyn FnMut(Found)) -> Result<(), TraceError>,
 ) -> anyhow::Result<Tally> {
     // What is wrong with the header is said once.
-    Stage::new(header, bots)?;
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    Stage::new(means.header, means.bots)?;
+    let threads = means.threads;
     let (sender, receiver) = sync_channel::<Vec<Found>>(2 * threads);
     let receiver = Mutex::new(receiver);
     std::thread::scope(|scope| {
         let workers: Vec<_> =
-            (0..threads).map(|_| scope.spawn(|| work(header, bots, &receiver))).collect();
+            (0..threads).map(|_| scope.spawn(|| work(means, &receiver))).collect();
         let mut group = Vec::with_capacity(GROUP);
         let fed = feed(&mut |found| {
             group.push(found);
@@ -130,17 +184,23 @@ pub(super) fn verify(
     })
 }
 
-fn work(header: &Header, bots: &Registry, groups: &Mutex<Receiver<Vec<Found>>>) -> Tally {
+fn work(means: &Means<'_>, groups: &Mutex<Receiver<Vec<Found>>>) -> Tally {
     let mut tally = Tally::default();
-    let Ok(stage) = Stage::new(header, bots) else { return tally };
+    let Ok(stage) = Stage::new(means.header, means.bots) else { return tally };
     loop {
         let group = groups.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(group) = group else { return tally };
         for found in group {
-            let replayed = catch_unwind(AssertUnwindSafe(|| tally.replay(&stage, &found)));
+            if means.budget.is_spent() {
+                tally.left_out += 1;
+                continue;
+            }
+            let then = thread_cpu();
+            let replayed = catch_unwind(AssertUnwindSafe(|| tally.replay(&stage, found)));
             if replayed.is_err() {
                 tally.different += 1;
             }
+            means.budget.spend_since(then);
         }
     }
 }
@@ -177,8 +237,8 @@ impl Sample {
         }
     }
 
-    pub(super) fn into_each(self, each: &mut dyn FnMut(Found)) {
-        self.chosen.into_iter().for_each(|chosen| each(chosen.found));
+    pub(super) fn into_chosen(self) -> impl Iterator<Item = Found> {
+        self.chosen.into_iter().map(|chosen| chosen.found)
     }
 }
 

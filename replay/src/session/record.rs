@@ -1,0 +1,97 @@
+//! What a step leaves in the record, and what the chain covers of it.
+//!
+//! Start, input and command are written when they are known, and the chain is taken over all of
+//! them, so a replay that writes the same bytes has made the same steps. Values and notes are added
+//! where they arise (observe/read.rs, state.rs). The layout is in trace/record.rs.
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::{Arrived, Command, Session};
+use crate::Name;
+use crate::trace::record::{CommandKind, RecordedStart};
+
+impl Session {
+    pub(super) fn record_start(&self) {
+        let state = &self.state;
+        if !state.recording.get() {
+            return;
+        }
+        let mut own = state.own.borrow_mut();
+        let own = &mut *own;
+        let start = RecordedStart {
+            who: state.who.get(),
+            at_us: state.now_us.get(),
+            stopping: state.stopping.get(),
+            sampler_version: state.sampler_version.get(),
+            carry: &own.carry,
+            setup: own.setup.as_deref().unwrap_or_default(),
+        };
+        own.recorder.start(&start);
+        let words = [
+            start.who.scenario,
+            start.who.bot,
+            start.who.session,
+            start.at_us,
+            u64::from(start.stopping) | u64::from(start.sampler_version) << 1,
+            xxh3_64(start.carry),
+            xxh3_64(start.setup),
+        ];
+        let mut transcript = state.scratch.transcript.borrow_mut();
+        transcript.clear();
+        transcript.extend_from_slice(words.map(u64::to_le_bytes).as_flattened());
+    }
+
+    pub(super) fn record_input(&self, arrived: Arrived) {
+        let state = &self.state;
+        if !state.recording.get() {
+            return;
+        }
+        let (at_us, stopping) = (state.now_us.get(), state.stopping.get());
+        state.own.borrow_mut().recorder.input(arrived, at_us, stopping);
+        let (kind, number) = match arrived {
+            Arrived::Response(status) => (1, u64::from(status)),
+            Arrived::Failed(failure) => (3, failure as u64),
+            Arrived::Woke => (4, 0),
+            Arrived::Answer(answer) => (5, answer),
+        };
+        state.open_transcript();
+        state.transcribe(&[
+            &[kind, u8::from(stopping)],
+            &at_us.to_le_bytes(),
+            &number.to_le_bytes(),
+        ]);
+    }
+
+    pub(super) fn record_command(&self, command: &Command) {
+        let state = &self.state;
+        if !state.recording.get() {
+            return;
+        }
+        let (kind, argument, number) = match command {
+            Command::Send => (CommandKind::Send, 0, state.request().canonical_hash()),
+            Command::Sleep(duration) => {
+                let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+                (CommandKind::Sleep, 0, micros)
+            }
+            Command::Ask(question) => (CommandKind::Ask, *question as u8, 0),
+            Command::End(outcome) => (CommandKind::End, outcome.number(), xxh3_64(&self.carry)),
+        };
+        state.transcribe(&[&[0x80 | kind as u8, argument], &number.to_le_bytes()]);
+        let reason = match command {
+            Command::End(outcome) => outcome.reason().map(Name::as_str),
+            _ => None,
+        };
+        state.transcribe(&[reason.unwrap_or_default().as_bytes()]);
+        if kind == CommandKind::Send {
+            state.transcribe(&[state.request().name.as_str().as_bytes()]);
+        }
+        let chain = state.close_transcript();
+        let mut own = state.own.borrow_mut();
+        let own = &mut *own;
+        match kind {
+            CommandKind::Send => own.recorder.send(&own.sent.0, chain),
+            CommandKind::End => own.recorder.end(argument, reason, chain),
+            CommandKind::Sleep | CommandKind::Ask => own.recorder.other(kind, argument, chain),
+        }
+    }
+}
