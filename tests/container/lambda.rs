@@ -113,6 +113,7 @@ fn reduce(kind: &str, values: &[f64]) -> Metric {
 }
 
 /// The percentile of the package that the function uses.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index")]
 fn percentile(sorted: &[f64], q: f64) -> f64 {
     let index = sorted.len() as f64 * q - 0.5;
     let at = |index: f64| sorted[(index.max(0.0) as usize).min(sorted.len() - 1)];

@@ -80,8 +80,8 @@ fn serve(
             forward(&client, upstream, (&head, &body), None);
             reset(&client);
         }
-        Some(Fault::Slow(rate)) => hand_on(client, upstream, (&head, &body), rate),
-        None => hand_on(client, upstream, (&head, &body), usize::MAX),
+        Some(Fault::Slow(rate)) => hand_on(&client, upstream, (&head, &body), rate),
+        None => hand_on(&client, upstream, (&head, &body), usize::MAX),
     }
 }
 
@@ -130,9 +130,9 @@ fn reset(client: &TcpStream) {
     let _gone = client.shutdown(Shutdown::Read);
 }
 
-fn hand_on(client: TcpStream, upstream: SocketAddr, request: (&str, &[u8]), rate: usize) {
+fn hand_on(client: &TcpStream, upstream: SocketAddr, request: (&str, &[u8]), rate: usize) {
     let back = client.try_clone().expect("a socket");
-    forward(&client, upstream, request, Some((back, rate)));
+    forward(client, upstream, request, Some((back, rate)));
 }
 
 /// Sends the request on. The answer goes back to `back`, or nowhere.
