@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, anyhow};
 use clap::{Args, Parser};
-use tallyho_replay::{Registry, Site};
+use tallyho_replay::Registry;
 
 use super::run::{self, Ended, Host};
 use crate::cli::{Cli, Command, RunArgs};
@@ -100,13 +100,11 @@ pub fn run(args: &ContainerArgs, bots: &Registry) -> anyhow::Result<Exit> {
     let about = about(&task);
     host.cpu_limit_millicores = about.as_ref().and_then(Metadata::cpu_limit_millicores);
     let run_id = run_id(&task, modified);
-    host.seed = Some(Site::of(&run_id).key());
-    host.run_id = Some(run_id);
     host.place = Some(task.file("").to_string());
     host.teardown_after_signal = Some(args.stop_timeout / TEARDOWN_SHARE);
     let uploads = Uploads::new(store, &task);
     uploads.announce(about.as_ref())?;
-    let ended = perform(args, bots, (&task, &config), (&mut host, &stopper))?;
+    let ended = perform((args, bots), (&task, &config, &run_id), (&mut host, &stopper))?;
     let Some(ended) = ended else { return Ok(Exit::BadUsage) };
     print(&text::render(&ended.report, &text::Options::default()));
     let run_exit = match &ended.exit {
@@ -172,17 +170,16 @@ fn run_id(task: &Task, modified: Option<SystemTime>) -> String {
     let modified = rfc3339(modified.unwrap_or(SystemTime::UNIX_EPOCH));
     let digits: String = modified.chars().filter(char::is_ascii_digit).take(14).collect();
     let (day, time) = digits.split_at(8);
-    format!("{}-{day}-{time}", task.test_id)
+    format!("test-{}-{day}-{time}", task.test_id)
 }
 
 /// Runs the load as `tallyho run` would.
 fn perform(
-    args: &ContainerArgs,
-    bots: &Registry,
-    (task, config): (&Task, &Path),
+    (args, bots): (&ContainerArgs, &Registry),
+    (task, config, run_id): (&Task, &Path, &str),
     (host, stopper): (&mut Host, &Stopper),
 ) -> anyhow::Result<Option<Ended>> {
-    let words = run_args(args, task, config)?;
+    let words = run_args(args, task, config, run_id)?;
     let live = Rc::new(RefCell::new(LiveLine::default()));
     let emf = args.emf.then(|| Emf::new(&task.test_id, task.index));
     host.observer = Some(Box::new(Watching { live: Rc::clone(&live), emf }));
@@ -198,13 +195,22 @@ fn perform(
 }
 
 /// The arguments of `tallyho run` for this task.
-fn run_args(args: &ContainerArgs, task: &Task, config: &Path) -> anyhow::Result<RunArgs> {
+fn run_args(
+    args: &ContainerArgs,
+    task: &Task,
+    config: &Path,
+    run_id: &str,
+) -> anyhow::Result<RunArgs> {
     let folder = config.parent().unwrap_or(config);
     let mut words = ["tallyho", "run"].map(str::to_owned).to_vec();
     words.push(config.display().to_string());
     words.extend(["--out".to_owned(), folder.display().to_string(), "--quiet".to_owned()]);
     words.push(format!("--task-index={}", task.index));
-    if !args.run.iter().any(|word| word.starts_with("--drain")) {
+    let is_given = |option: &str| args.run.iter().any(|word| word.starts_with(option));
+    if !is_given("--run-id") && std::env::var_os("TALLYHO_RUN_ID").is_none() {
+        words.push(format!("--run-id={run_id}"));
+    }
+    if !is_given("--drain") {
         words.push(format!("--drain={}s", (args.stop_timeout / DRAIN_SHARE).as_secs().max(1)));
     }
     words.extend(args.run.iter().cloned());

@@ -81,7 +81,8 @@ fn one(args: &RunArgs, bots: &Registry, host: &Host) -> anyhow::Result<Exit> {
     let original = only::original(&args.scenario.only, &mut job)?;
     let folder = Folder::create(args.output.out.as_deref())?;
     let ground = Ground::prepare(args, &job, host)?;
-    let folder = folder.named(&ground.identity.id)?;
+    let task = args.run_id.as_ref().map(|_| args.task_index);
+    let folder = folder.named(&ground.identity.id, task)?;
     let recording = Recording { args, ground: &ground, folder: &folder };
     match &args.scenario.only.only {
         Some(name) if !args.scenario.once => only::run(name, (job, original), &recording, bots),
@@ -112,7 +113,8 @@ pub(super) fn perform(
     load::apply(&mut job, args)?;
     let folder = Folder::create(args.output.out.as_deref())?;
     let ground = Ground::prepare(args, &job, host)?;
-    let folder = folder.named(&ground.identity.id)?.placed(host.place.clone());
+    let task = args.run_id.as_ref().map(|_| args.task_index);
+    let folder = folder.named(&ground.identity.id, task)?.placed(host.place.clone());
     let recording = Recording { args, ground: &ground, folder: &folder };
     let setup = job.setup.as_ref().map(|part| part::set_up(&recording, part)).transpose()?;
     let trace = recording.plan(None, headers(&job));

@@ -1,7 +1,8 @@
 //! Figures of the last ten seconds as CloudWatch metrics: lines in the embedded metric format.
 //!
-//! CloudWatch makes a metric of each name for each value of the dimension, and bills for it. The one
-//! dimension is the test's id; the task's number stands beside it, to be searched for in the log.
+//! CloudWatch makes a metric of each name for each value of the dimension, and bills for it. The
+//! one dimension is the test's id; the task's number stands beside it, to be searched for in the
+//! log.
 
 use std::time::{Duration, SystemTime};
 

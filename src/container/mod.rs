@@ -1,5 +1,5 @@
-//! What a task of a load test on ECS adds to a run: where its files are in S3, the lines of its log,
-//! what the metadata endpoint tells it.
+//! What a task of a load test on ECS adds to a run: where its files are in S3, the lines of its
+//! log, what the metadata endpoint tells it.
 //!
 //! The names, the keys and the lines are those of the k6 container that this one stands in for;
 //! dashboards and functions outside read them, so they are compared byte for byte by the tests.

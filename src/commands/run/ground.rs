@@ -46,8 +46,7 @@ impl Ground {
     pub(super) fn prepare(args: &RunArgs, job: &Job, host: &Host) -> anyhow::Result<Self> {
         let tls = tls::prepare(&job.tls, &args.connection)?;
         let machine = Machine::prepare(args, job, host.cpu_limit_millicores)?;
-        let identity = Identity::new(job.seed.or(host.seed), host.run_id.clone());
-        let identity = identity.of_run(job.run_number);
+        let identity = Identity::new(job.seed, args.run_id.as_deref()).of_run(job.run_number);
         let (control, resolver) = (Arc::clone(&host.control), host.background.resolver.clone());
         let (target, embedded) = match &job.target {
             Some(target) => (target.clone(), None),

@@ -15,10 +15,6 @@ pub(in crate::commands) struct Host {
     pub(in crate::commands) background: Background,
     /// A CPU limit that the cgroup does not show, in thousandths of a core.
     pub(in crate::commands) cpu_limit_millicores: Option<u64>,
-    /// The seed where neither the scenario nor the command line has one.
-    pub(in crate::commands) seed: Option<u64>,
-    /// The run's id; the same for all tasks of a test.
-    pub(in crate::commands) run_id: Option<String>,
     /// Where the run's files will be found, if not where they are written.
     pub(in crate::commands) place: Option<String>,
     /// The most time that teardown gets after a signal.
@@ -41,8 +37,6 @@ impl Host {
             control,
             background,
             cpu_limit_millicores: None,
-            seed: None,
-            run_id: None,
             place: None,
             teardown_after_signal: None,
             observer: None,

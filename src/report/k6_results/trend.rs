@@ -1,12 +1,12 @@
 //! A trend as few points that reduce to what all of its samples reduce to.
 //!
-//! Up to [`SAMPLES_MAX`] samples are written as they are. Of more, `N` sorted points are made, `N` a
-//! multiple of 20: the two around each of N/2, 0.9 N and 0.95 N are the samples around that
+//! Up to [`SAMPLES_MAX`] samples are written as they are. Of more, `N` sorted points are made, `N`
+//! a multiple of 20: the two around each of N/2, 0.9 N and 0.95 N are the samples around that
 //! quantile, the first and the last are the least and the greatest, and those in between may lie
 //! anywhere between their neighbours. Every point so has a lower and an upper bound, which both
 //! ascend; all points lie at the same share of the way from one to the other, the share that makes
-//! the mean exact. Where that share is not within 0..=1 (a tail so heavy that one of `N` points is too
-//! much for it), a larger `N` is tried.
+//! the mean exact. Where that share is not within 0..=1 (a tail so heavy that one of `N` points is
+//! too much for it), a larger `N` is tried.
 
 use crate::metrics::Histogram;
 
