@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use ::tallyho::background;
 use ::tallyho::engine::{
-    self, Control, DriverChoice, DriverReport, Observer, Profile, Record, RunPlan, ScenarioPlan,
-    TracePlan, TraceResult,
+    self, Control, DriverChoice, DriverReport, Observer, OnNotRecorded, Profile, Record, RunPlan,
+    ScenarioPlan, TracePlan, TraceResult,
 };
 use ::tallyho::metrics::Collector;
 use tallyho_replay::replayer::{ReplayEnd, replay};
@@ -115,7 +115,13 @@ fn play(
             graceful_stop: Duration::from_secs(5),
             begin: None,
         }],
-        trace: Some(TracePlan { header: Header::new(&facts), path, record, bytes_max: 1 << 30 }),
+        trace: Some(TracePlan {
+            header: Header::new(&facts),
+            path,
+            record,
+            bytes_max: 1 << 30,
+            on_not_recorded: OnNotRecorded::Continue,
+        }),
         facts,
         setup: None,
         thresholds: Vec::new(),

@@ -152,6 +152,7 @@ fn finish(
             Some(TraceReport { verified, ..recorded::trace(trace, args.task_index) })
         }
     };
+    let trace_aborted = result.trace.as_ref().is_some_and(|trace| trace.has_aborted);
     let differs = trace.as_ref().is_some_and(TraceReport::differs);
     let (lost_workers, aborted) = (result.lost_workers, result.abort_reason.is_some());
     let ended_by_threshold = result.failed_threshold.is_some();
@@ -179,6 +180,12 @@ fn finish(
         let options = text::Options { colour: args.output.colour(), ..text::Options::default() };
         output::print(&text::render(&report, &options));
     }
+    if let Some(trace) = &report.trace
+        && trace_aborted
+    {
+        let why = trace.error.as_deref().unwrap_or("the writer had fallen behind");
+        anyhow::bail!("the run was ended since sessions could not be recorded: {why}");
+    }
     if lost_workers > 0 {
         anyhow::bail!("{lost_workers} workers ended in a bug of tallyho; the figures lack theirs");
     }
@@ -196,6 +203,9 @@ fn stopped_by(control: &Arc<Control>, result: &RunResult) -> Option<String> {
     match (control.signals(), &result.abort_reason, &result.failed_threshold) {
         (0, Some(reason), _) => Some(format!("a bot: {reason}")),
         (0, None, Some(threshold)) => Some(format!("a threshold: {threshold}")),
+        (0, None, None) if result.trace.as_ref().is_some_and(|trace| trace.has_aborted) => {
+            Some("--on-not-recorded abort".to_owned())
+        }
         (0, None, None) => None,
         (1, ..) => Some("a signal".to_owned()),
         (..) => Some("a second signal, which cut running requests off".to_owned()),

@@ -46,6 +46,7 @@ impl Player<'_> {
         self.worker.began(self.scenario);
         let who =
             Who { scenario: self.scenario.key, bot: assignment.bot, session: assignment.session };
+        self.wait_for_trace().await;
         let (at_us, stopping) = (self.now, self.is_stopping());
         // Where an arrival makes the session, its bot was another one before: nothing is carried.
         let carry = match &self.scenario.carry {
@@ -64,7 +65,10 @@ impl Player<'_> {
                 watch.commanded(self.now, session, &command);
             }
             let event = match command {
-                Command::Send => self.send(session, &mut step).await,
+                Command::Send => {
+                    self.wait_for_trace().await;
+                    self.send(session, &mut step).await
+                }
                 Command::Sleep(duration) => self.sleep(duration, &mut step).await,
                 Command::Ask(Question::ActiveBots) => {
                     Event::Answer(self.worker.control.active_bots())
@@ -99,6 +103,14 @@ impl Player<'_> {
             self.pause(self.now + 1_000, || false).await;
         }
         outcome
+    }
+
+    /// Holds back while the trace's writer is behind, if the user wants that rather than gaps.
+    async fn wait_for_trace(&mut self) {
+        while self.worker.tracer.holds_back() && !self.is_stopping() {
+            let (slots, slot) = (&self.worker.slots, self.slot);
+            self.pause(self.now + HOLD_US, || slots.is_stopping(slot)).await;
+        }
     }
 
     /// What came of the latest request, if there was one, has been told: its buffers go back.
@@ -199,6 +211,9 @@ impl Player<'_> {
         self.now = worker.clock.now();
     }
 }
+
+/// How often a session that is held back looks whether it may go on.
+const HOLD_US: Micros = 5_000;
 
 /// When the step at hand was due.
 pub(super) struct Step {
