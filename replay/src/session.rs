@@ -125,6 +125,7 @@ impl Session {
         self.judge(arrived);
         if let Event::Response(parts) = input.event {
             self.state.scratch.response.replace(Some(parts));
+            self.state.scratch.decoded.borrow_mut().reset();
         }
         self.state.arrived.set(Some(arrived));
         self.poll()

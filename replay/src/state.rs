@@ -18,7 +18,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::Name;
 use crate::cookies::{CookieUse, Jar};
 use crate::draw::{Draw, SAMPLER_VERSION, SessionKey, Site};
-use crate::observe::{Note, ResponseParts};
+use crate::observe::{Decoded, Note, ResponseParts};
 use crate::replayer::Recorded;
 use crate::request::{Expected, Request};
 use crate::run::RunFacts;
@@ -42,6 +42,8 @@ pub struct Scratch {
     /// What requests are called that a redirect led to.
     redirected: RefCell<BTreeMap<String, Name>>,
     pub(crate) response: RefCell<Option<ResponseParts>>,
+    /// The response's body, if it came encoded and somebody read it.
+    pub(crate) decoded: RefCell<Decoded>,
     pub(crate) notes: RefCell<Vec<Note>>,
     /// What the chain covers of the step under way, after the chain so far.
     pub(crate) transcript: RefCell<Vec<u8>>,

@@ -7,7 +7,9 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use tallyho_replay::{Command, Failure, Note, Outcome, Request, ResponseParts, Vault, Who};
+use tallyho_replay::{
+    Command, Failure, Note, Outcome, ReadError, Request, ResponseParts, Vault, Who,
+};
 
 use super::parameters::looks_secret;
 
@@ -52,13 +54,19 @@ impl Printer {
         let status = response.status;
         let size = response.body_size;
         let mut text = format!("{} <- {status} after {took}, {size} bytes\n", clock(at_us));
-        let part = |range: &std::ops::Range<usize>| {
-            let mut bytes = response.bytes.get(range.clone()).unwrap_or(&[]).to_vec();
+        let masked = |bytes: &[u8]| {
+            let mut bytes = bytes.to_vec();
             vault.mask(&mut bytes);
             bytes
         };
-        headers(&part(&response.head), &mut text);
-        body(&part(&response.body), &mut text);
+        let head = response.bytes.get(response.head.clone()).unwrap_or_default();
+        headers(&masked(head), &mut text);
+        match response.decoded_body() {
+            Ok(decoded) => body(&masked(&decoded), &mut text),
+            Err(ReadError::NoBody) => {}
+            // Writing to a String cannot fail.
+            Err(error) => writeln!(text, "{INDENT}<the body is {error}>").unwrap_or(()),
+        }
         hide_placeholders(&text)
     }
 

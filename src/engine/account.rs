@@ -3,6 +3,9 @@
 //! The translation from instants on the wire to the terms of the metrics: what counts as sent,
 //! waited and failed is decided here and nowhere else.
 
+use std::borrow::Cow;
+
+use tallyho_replay::observe::decode_body;
 use tallyho_replay::{Expected, Failure, Name, Note, Outcome, Session, Who};
 
 use super::clock::Micros;
@@ -64,7 +67,7 @@ impl Worker {
         let series = recorder.series(scenario.index, name);
         if let Some(slot) = recorder.exchange(series, &exchange) {
             let text = match result {
-                Ok((response, bytes)) => excerpt(&bytes[response.body.clone()]),
+                Ok(received) => excerpt(received),
                 Err(failure) => {
                     timing.reason.clone().unwrap_or_else(|| failure.as_str().to_owned())
                 }
@@ -110,7 +113,14 @@ const HANDSHAKES_FULL: &str = "tls_handshakes_full";
 const HANDSHAKES_RESUMED: &str = "tls_handshakes_resumed";
 
 /// The beginning of a body, as text for people.
-fn excerpt(body: &[u8]) -> String {
+fn excerpt((response, bytes): &Received) -> String {
+    let head = &bytes[response.head.clone()];
+    let body = &bytes[response.body.clone()];
+    let body = match decode_body(head, body) {
+        Ok(body) => body,
+        // Cut off, or not what it says: what came is all there is to show.
+        Err(_) => Cow::Borrowed(body),
+    };
     let text = String::from_utf8_lossy(&body[..body.len().min(EXCERPT_BYTES)]);
     if text.is_empty() { "no body".to_owned() } else { text.trim().to_owned() }
 }

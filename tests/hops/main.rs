@@ -6,6 +6,7 @@ mod servers;
 mod tallyho;
 
 mod cookies;
+mod node;
 mod redirects;
 
 use std::path::Path;

@@ -266,9 +266,12 @@ pub(super) fn read_body<T: serde::Serialize + serde::de::DeserializeOwned>(
     ctx: &Context,
     read: impl FnOnce(&[u8]) -> Result<T, ReadError>,
 ) -> Result<T, ReadError> {
-    ctx.state.read(Asked::Text, || match &*ctx.state.scratch.response.borrow() {
-        Some(parts) => read(parts.bytes.get(parts.body.clone()).unwrap_or(&[])),
-        None => Err(ReadError::NoBody),
+    ctx.state.read(Asked::Text, || {
+        ctx.state.with_body(|body| match body {
+            // An empty body is one in which there is nothing to find.
+            Err(ReadError::NoBody) => read(&[]),
+            body => read(body?),
+        })
     })
 }
 

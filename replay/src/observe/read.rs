@@ -28,7 +28,7 @@ pub enum ReadError {
     Missing = 3,
     /// The bytes are not UTF-8.
     NotText = 4,
-    /// The value is larger than [`READ_BYTES_MAX`].
+    /// The value is larger than [`READ_BYTES_MAX`], or not all of the body was kept.
     TooLarge = 5,
     /// The value does not survive being written down as JSON and read back.
     NotRecordable = 6,
@@ -36,6 +36,12 @@ pub enum ReadError {
     NoSetup = 7,
     /// There is no secret of that name, or the bot does not hold it.
     NoSecret = 8,
+    /// The body is not what its `Content-Encoding` says.
+    NotDecodable = 9,
+    /// A `Content-Encoding` other than gzip, deflate, br and zstd, or more of them than four.
+    UnknownEncoding = 10,
+    /// The decoded body is larger than [`DECODED_BYTES_MAX`](super::DECODED_BYTES_MAX).
+    DecodedTooLarge = 11,
 }
 
 impl ReadError {
@@ -49,6 +55,9 @@ impl ReadError {
         Self::NotRecordable,
         Self::NoSetup,
         Self::NoSecret,
+        Self::NotDecodable,
+        Self::UnknownEncoding,
+        Self::DecodedTooLarge,
     ];
 
     /// The words users see.
@@ -64,6 +73,9 @@ impl ReadError {
             Self::NotRecordable => "cannot be recorded",
             Self::NoSetup => "set-up handed over nothing",
             Self::NoSecret => "no such secret",
+            Self::NotDecodable => "not encoded as its content-encoding says",
+            Self::UnknownEncoding => "a content-encoding other than gzip, deflate, br and zstd",
+            Self::DecodedTooLarge => "too large when decoded",
         }
     }
 

@@ -1,5 +1,6 @@
 //! A response as the bot sees it.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -7,6 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::ReadError;
+use super::encoding::{Codings, decode_body, header_values};
 use super::pointer;
 use super::read::parse;
 use crate::Secret;
@@ -32,23 +34,98 @@ pub struct ResponseParts {
 }
 
 impl ResponseParts {
+    /// The body as it was before `Content-Encoding`.
+    ///
+    /// # Errors
+    /// If there is none, not all of it was kept, or it cannot be decoded.
+    pub fn decoded_body(&self) -> Result<Cow<'_, [u8]>, ReadError> {
+        decode_body(self.head(), self.body()?)
+    }
+
     fn body(&self) -> Result<&[u8], ReadError> {
         match self.bytes.get(self.body.clone()) {
+            Some(body) if !body.is_empty() && (body.len() as u64) < self.body_size => {
+                Err(ReadError::TooLarge)
+            }
             Some(body) if !body.is_empty() => Ok(body),
             _ => Err(ReadError::NoBody),
         }
+    }
+
+    fn codings(&self) -> Result<Codings, ReadError> {
+        Codings::of_head(self.head())
     }
 
     fn head(&self) -> &[u8] {
         self.bytes.get(self.head.clone()).unwrap_or_default()
     }
 
-    fn header(&self, name: &str) -> Option<&[u8]> {
-        self.head().split(|byte| *byte == b'\n').find_map(|line| {
-            let colon = line.iter().position(|byte| *byte == b':')?;
-            let is_it = line[..colon].eq_ignore_ascii_case(name.as_bytes());
-            is_it.then(|| line[colon + 1..].trim_ascii())
-        })
+    fn header<'a>(&'a self, name: &'a str) -> Option<&'a [u8]> {
+        header_values(self.head(), name).next()
+    }
+}
+
+/// A body that came encoded, once somebody has read it.
+#[derive(Debug, Default)]
+pub(crate) struct Decoded {
+    state: Decoding,
+    body: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+enum Decoding {
+    /// Nobody has read it yet.
+    #[default]
+    Unread,
+    /// It came as it is.
+    Plain,
+    Done,
+    Failed(ReadError),
+}
+
+impl Decoded {
+    /// For the next response.
+    pub(crate) fn reset(&mut self) {
+        self.state = Decoding::Unread;
+        if self.body.capacity() > DECODED_KEPT_BYTES {
+            self.body = Vec::new();
+        }
+    }
+
+    fn decode(&mut self, parts: &ResponseParts) -> Decoding {
+        let codings = match parts.codings() {
+            Ok(codings) if codings.is_plain() => return Decoding::Plain,
+            Ok(codings) => codings,
+            Err(error) => return Decoding::Failed(error),
+        };
+        match parts.body().and_then(|body| codings.decode(body, &mut self.body)) {
+            Ok(()) => Decoding::Done,
+            Err(error) => Decoding::Failed(error),
+        }
+    }
+}
+
+/// A rare large body does not stay for the worker's life.
+const DECODED_KEPT_BYTES: usize = 256 * 1024;
+
+impl State {
+    /// Reads the body of the response, decoded; live only.
+    pub(crate) fn with_body<T>(
+        &self,
+        read: impl FnOnce(Result<&[u8], ReadError>) -> Result<T, ReadError>,
+    ) -> Result<T, ReadError> {
+        let response = self.scratch.response.borrow();
+        let parts = response.as_ref().ok_or(ReadError::NoBody)?;
+        let decoded = &mut *self.scratch.decoded.borrow_mut();
+        if matches!(decoded.state, Decoding::Unread) {
+            decoded.state = decoded.decode(parts);
+        }
+        match decoded.state {
+            Decoding::Unread => unreachable!("decoded above"),
+            Decoding::Plain => read(parts.body()),
+            Decoding::Done => read(Ok(&decoded.body)),
+            Decoding::Failed(error) => read(Err(error)),
+        }
     }
 }
 
@@ -133,7 +210,7 @@ impl Response {
     /// # Errors
     /// If there is no body, it is not JSON or not of that shape, or the view cannot be recorded.
     pub fn json<T: Serialize + DeserializeOwned>(&self) -> Result<T, ReadError> {
-        self.read(Asked::Json, |parts| parse(parts.body()?))
+        self.read_body(Asked::Json, parse)
     }
 
     /// The value at a JSON pointer such as `/data/items/0/id`.
@@ -144,7 +221,7 @@ impl Response {
     where
         T: Serialize + DeserializeOwned,
     {
-        self.read(Asked::Pointer, |parts| pointer::find(parts.body()?, pointer))
+        self.read_body(Asked::Pointer, |body| pointer::find(body, pointer))
     }
 
     /// The first header of this name in any case. One whose name looks like a secret's, such as
@@ -179,16 +256,32 @@ impl Response {
     /// # Errors
     /// If there is no body, it is not UTF-8, or it is too large.
     pub fn text(&self) -> Result<String, ReadError> {
-        self.read(Asked::Text, |parts| {
-            let text = str::from_utf8(parts.body()?).map_err(|_| ReadError::NotText)?;
+        self.read_body(Asked::Text, |body| {
+            let text = str::from_utf8(body).map_err(|_| ReadError::NotText)?;
             Ok(text.to_owned())
         })
     }
 
-    /// The body's size in bytes, also if it was discarded.
+    /// The body's size in bytes as it came, also if it was discarded.
     #[must_use]
     pub fn body_size(&self) -> u64 {
         self.read(Asked::BodySize, |parts| Ok(parts.body_size)).unwrap_or(0)
+    }
+
+    fn read_body<T: Serialize + DeserializeOwned>(
+        &self,
+        asked: Asked,
+        live: impl FnOnce(&[u8]) -> Result<T, ReadError>,
+    ) -> Result<T, ReadError> {
+        self.assert_is_latest();
+        self.state.read(asked, || self.state.with_body(|body| live(body?)))
+    }
+
+    fn assert_is_latest(&self) {
+        assert!(
+            self.step == self.state.step.get(),
+            "a response must be read before the bot's next command"
+        );
     }
 
     fn read<T: Serialize + DeserializeOwned>(
@@ -196,10 +289,7 @@ impl Response {
         asked: Asked,
         live: impl FnOnce(&ResponseParts) -> Result<T, ReadError>,
     ) -> Result<T, ReadError> {
-        assert!(
-            self.step == self.state.step.get(),
-            "a response must be read before the bot's next command"
-        );
+        self.assert_is_latest();
         self.state.read(asked, || match &*self.state.scratch.response.borrow() {
             Some(parts) => live(parts),
             None => Err(ReadError::NoBody),
