@@ -117,9 +117,13 @@ fn the_failing_exchange_is_kept_whole_and_shown_where_it_failed_and_in_a_capsule
         }
         assert!(!timeline.contains("canary"), "{timeline}");
         // Choices, draws, think times and values are in the timeline too.
-        for part in
-            ["pick  ", " of amount", "drew  think = ", ".. pauses ", "read  response.pointer = 3"]
-        {
+        for part in [
+            "pick  ",
+            " of amount",
+            "drew  think.steps = ",
+            ".. pauses ",
+            "read  response.pointer = 3",
+        ] {
             assert!(timeline.contains(part), "{part}\n{timeline}");
         }
         let capsule = scratch.path().join(format!("{driver}.tly"));
@@ -211,13 +215,15 @@ fn set_up_and_teardown_and_once_are_recorded_and_replay() {
 fn one_session_runs_again_with_the_same_draws_and_says_where_it_goes_another_way() {
     let scratch = Scratch::new("only");
     let file = scenario(&scratch);
-    // The first five orders are taken; so session 4 or one beside it is the first to be refused.
     for driver in DRIVERS {
-        let shop = Shop::refusing_from(6);
+        let shop = Shop::refusing_from(6); // All orders of the run are taken.
         let target = shop.server.url("");
         let words = [&file, "--target", &target, "--seed", "9", "--io-driver", driver];
         let recorded = run(&words).expect_exit(0);
-        let from = folder(&recorded);
+        // In a file of its own: the next run of this test goes to the same folder.
+        let from = scratch.path().join(format!("{driver}.tly"));
+        let from = from.to_str().expect("UTF-8").to_owned();
+        expect(0, &["capsule", &folder(&recorded), "--session", "4/0", "--out", &from]);
         // The shop refuses now: the bot goes the same way until the answer to its order.
         let only = ["--only", "4/0", "--from", &from];
         let again = run(&[&words[..3], &only].concat()).expect_exit(3);

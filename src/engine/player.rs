@@ -4,11 +4,13 @@
 //! wants to sleep, and tells it what came of it. Every step is measured from when it was due: the
 //! first from the arrival, later ones from the end of the step before plus think time.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use tallyho_replay::trace::PieceEnd;
 use tallyho_replay::{
-    Carry, Command, Event, Failure, Input, Outcome, Question, ResponseParts, Session, Start, Who,
+    BodyUse, Carry, Command, Event, Failure, Input, Outcome, Question, ResponseParts, Session,
+    Start, Who,
 };
 
 use super::account::Attempt;
@@ -31,6 +33,8 @@ pub(super) struct Player<'a> {
     pub(super) now: Micros,
     /// The latest request as it went over the wire, until its answer has been told.
     pub(super) request: Vec<u8>,
+    /// Where the latest response has its body, also if the bot did not want it.
+    pub(super) body: Range<usize>,
     /// Who looks on, if anybody does.
     pub(super) watch: &'a mut Option<Box<dyn Watch>>,
 }
@@ -118,7 +122,7 @@ impl Player<'_> {
         let request = std::mem::take(&mut self.request);
         let parts = session.reclaim_response();
         if session.is_failing() && !request.is_empty() {
-            let answer = parts.as_ref().ok_or(failure);
+            let answer = parts.as_ref().map(|parts| (parts, self.body.clone())).ok_or(failure);
             self.worker.tracer.failed(self.slot, session, (&request, answer));
         }
         if request.capacity() > 0 {
@@ -172,16 +176,25 @@ impl Player<'_> {
             timing: &timing,
             result: &result,
         };
-        worker.record(&attempt, session.who());
+        worker.record(&attempt, session);
         *step = Step { due: self.now, waited: 0, is_paused: true };
         match result {
-            Ok((response, bytes)) => Event::Response(ResponseParts {
-                status: response.status,
-                bytes,
-                head: response.head,
-                body: response.body,
-                body_size: response.body_size,
-            }),
+            Ok((response, bytes)) => {
+                let end = response.body.end;
+                // What is kept for people only is none of the bot's business.
+                let body = match sending.body_use {
+                    BodyUse::Keep => response.body.clone(),
+                    BodyUse::Discard => end..end,
+                };
+                self.body = response.body;
+                Event::Response(ResponseParts {
+                    status: response.status,
+                    bytes,
+                    head: response.head,
+                    body,
+                    body_size: response.body_size,
+                })
+            }
             Err(failure) => Event::Failed(failure),
         }
     }

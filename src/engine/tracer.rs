@@ -13,10 +13,10 @@ use std::sync::mpsc::TrySendError;
 use std::time::{Duration, Instant};
 
 use tallyho_replay::trace::{Batch, PIECES_MAX, Piece, PieceEnd, SESSION_BYTES_MAX, WorkerCounts};
-use tallyho_replay::{Failure, RecordTap, Recording, ResponseParts, Session, Who};
+use tallyho_replay::{RecordTap, Recording, Session, Who};
 
 use super::clock::Micros;
-use super::kept::keep_exchange;
+use super::kept::{Answer, keep_exchange};
 use super::scribe::{Outlet, Record};
 use super::timer::SlotIndex;
 
@@ -200,7 +200,7 @@ impl Tracer {
         &self,
         slot: SlotIndex,
         session: &Session,
-        (request, answer): (&[u8], Result<&ResponseParts, Option<Failure>>),
+        (request, answer): (&[u8], Answer<'_>),
     ) {
         if self.outlet.is_none() {
             return;
@@ -482,8 +482,8 @@ mod tests {
         let (sender, batches) = sync_channel(1);
         let (_, spares) = channel();
         let shared = Arc::new(Shared::default());
-        let (batches, waits) = (sender, false);
-        let outlet = Outlet { batches, spares, shared: Arc::clone(&shared), record, waits };
+        let outlet =
+            Outlet { batches: sender, spares, shared: Arc::clone(&shared), record, waits: false };
         let tracer = Tracer::new(Some(outlet), 0);
         let bot = Rc::new(BotType::new::<Long>(Rc::new(())));
         let session = Session::new(&bot, &Rc::new(RunFacts::default()), &Scratch::new());
