@@ -35,6 +35,7 @@ pub use diagnostic::{Colour, Diagnostic, Findings, Severity, Source};
 pub use duration::{parse_delay, parse_duration, parse_load_duration, parse_rate};
 pub use once::{Printer, hide_placeholders};
 pub use parameters::Environment;
+pub(crate) use parameters::scheme_and_secret;
 pub use plan::{
     Abort, BotKind, BotPlan, Certificates, Connections, Load, NoData, OnNoFreeBot, Plan, Profile,
     Stage, Supply, Threshold,
