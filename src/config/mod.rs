@@ -27,6 +27,7 @@ mod request;
 mod schema;
 mod shape;
 mod steps;
+mod tallyup;
 mod text;
 
 use std::path::Path;
@@ -38,7 +39,7 @@ pub use parameters::Environment;
 pub(crate) use parameters::scheme_and_secret;
 pub use plan::{
     Abort, BotKind, BotPlan, Certificates, Connections, Load, NoData, OnNoFreeBot, Plan, Profile,
-    Stage, Supply, Threshold,
+    Stage, Supply, Threshold, Weight,
 };
 pub use profile::{Overrides, parse_stage};
 pub use schema::json_schema;

@@ -6,6 +6,7 @@ use tallyho_replay::{RunFacts, SecretKey, is_secret_name};
 
 use super::folder::Folder;
 use super::job::Job;
+use crate::config::Weight;
 use crate::report::{Run, rfc3339};
 
 /// The identity of a run.
@@ -51,6 +52,9 @@ impl Identity {
         };
         for (name, value) in &job.secrets {
             facts.secrets.insert(name.clone(), value.clone());
+        }
+        for Weight { set, action, weight } in &job.weights {
+            facts.weights.insert(set, action, *weight);
         }
         facts
     }
