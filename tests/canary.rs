@@ -78,9 +78,14 @@ fn echo() -> RawServer {
             let mut body = vec![0; length];
             stream.read_exact(&mut body).expect("the body");
             let mut echoed = vec![head.clone(), String::from_utf8_lossy(&body).into_owned()];
-            for canary in canaries() {
-                for canary in [for_header(&canary), canary] {
-                    echoed.extend(forms(&canary).into_iter().map(|(_, form)| form));
+            // Of what it was sent, every form: nobody can hide what the server says first.
+            let request = echoed.concat();
+            for canary in canaries().into_iter().flat_map(|canary| [for_header(&canary), canary]) {
+                let forms: Vec<_> = forms(&canary).into_iter().map(|(_, form)| form).collect();
+                let form_encoded = forms[1].replace("%20", "+");
+                let was_sent = |form: &String| request.contains(form.as_str());
+                if forms.iter().any(was_sent) || request.contains(&form_encoded) {
+                    echoed.extend(forms);
                 }
             }
             let token = &canaries()[if head.starts_with("POST /setup") { 7 } else { 0 }];
