@@ -61,7 +61,8 @@ pub fn run(args: &RunArgs, bots: &Registry) -> anyhow::Result<Exit> {
     let original = only::original(&args.scenario.only, &mut job)?;
     let folder = Folder::create(args.output.out.as_deref())?;
     let ground = Ground::prepare(args, &job)?;
-    let folder = folder.named(&ground.identity.id)?;
+    let task = args.run_id.as_ref().map(|_| args.task_index);
+    let folder = folder.named(&ground.identity.id, task)?;
     let recording = Recording { args, ground: &ground, folder: &folder };
     if args.scenario.once {
         return once::run(job, &recording);

@@ -47,7 +47,7 @@ impl Ground {
     pub(super) fn prepare(args: &RunArgs, job: &Job) -> anyhow::Result<Self> {
         let tls = tls::prepare(&job.tls, &args.connection)?;
         let machine = Machine::prepare(args, job)?;
-        let identity = Identity::new(job.seed).of_run(job.run_number);
+        let identity = Identity::new(job.seed, args.run_id.as_deref()).of_run(job.run_number);
         let control = Arc::new(Control::default());
         let resolver =
             background::start(Arc::clone(&control)).context("cannot listen to signals")?;
