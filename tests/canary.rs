@@ -190,13 +190,15 @@ fn scenario(scratch: &Scratch) -> String {
     let text = format!(
         r#"{{
           "vus": 2, "iterations": 12,
-          "data": {{ "rows": {{ "file": "rows.csv", "deal": "perBot", "secret": ["phone"] }} }},
+          "data": {{ "rows": {{
+              "file": "rows.csv", "deal": "perBot", "secret": ["phone"] }} }},
           "env": {{ "API_TOKEN": {marked} }},
           "setup": [{{ "post": "/setup", "json": {{}}, "capture": {{ "token": "/token" }},
                        "retry": {{ "tries": 3 }} }}],
           "setupKeep": ["token"],
           "steps": [
-            {{ "post": "/login", "json": {{ "password": {literal}, "phone": "${{data.rows.phone}}" }},
+            {{ "post": "/login",
+               "json": {{ "password": {literal}, "phone": "${{data.rows.phone}}" }},
                "capture": {{ "token": "/token" }} }},
             {{ "get": "/q", "query": {{ "key": "${{token}}", "b": "${{env.API_TOKEN}}" }},
                "headers": {{ "X-Api-Key": {header} }},
