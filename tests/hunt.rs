@@ -349,3 +349,24 @@ fn stepping_goes_through_a_session_in_a_terminal_in_both_directions() {
     assert!(refused.contains("--step needs a terminal"), "{refused}");
     assert!(Path::new(&run).exists());
 }
+
+#[test]
+fn a_breakpoint_in_a_bots_own_code_is_hit_while_its_session_replays() {
+    if !is_installed("gdb") {
+        return;
+    }
+    let server = Shop::refusing_from(0).server;
+    let ended = run(&[&server.url("/orders"), "-n", "5", "-c", "1"]).expect_exit(0);
+    let binary = env!("CARGO_BIN_EXE_tallyho");
+    let output = std::process::Command::new("gdb")
+        .args(["-batch", "-nx", "-ex", "rbreak SingleRequest.*session", "-ex", "run", "-ex", "bt"])
+        .args(["--args", binary, "replay", &folder(&ended), "--session", "3/0"])
+        .output()
+        .expect("gdb runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let stopped = text.rfind("Breakpoint ").map(|at| &text[at..]);
+    let stopped = stopped.unwrap_or_else(|| panic!("{text}"));
+    for part in ["SingleRequest", "session", "Replayer"] {
+        assert!(stopped.contains(part), "{part}\n{text}");
+    }
+}
