@@ -22,7 +22,7 @@ use super::connection::Connections;
 use super::connector::{Connector, Place};
 use super::control::{Control, Phase};
 use super::exchange::Timing;
-use super::origin::Origin;
+use super::origin::{Notice, Origin};
 use super::pacing::{Next, Pace, Pacing, Position};
 use super::plan::RunPlan;
 use super::player::Player;
@@ -41,6 +41,8 @@ pub(super) enum Message {
     /// What happened since the last report, about once a second; the second counts from the start
     /// of the run.
     Second(usize, Box<Report>),
+    /// Something that whoever watches the run should know.
+    Notice(Notice),
     /// The last report: all bots have ended.
     Done(usize, Box<Report>, Failing),
 }
@@ -157,7 +159,8 @@ impl Worker {
         let mut recorder = Recorder::new();
         let scenarios = scenarios(shared, index, &mut recorder);
         let origin = |(key, addresses): &(String, Vec<_>)| {
-            Origin::new(key.clone(), addresses.clone(), &plan.tls).map(Rc::new)
+            let found = (addresses.clone(), &plan.resolver);
+            Origin::new(key.clone(), found, &plan.tls, 0).map(Rc::new)
         };
         let origins: io::Result<Vec<_>> = plan.origins.iter().map(origin).collect();
         let place = Place { worker: index, workers: plan.pins.len() };
@@ -166,7 +169,7 @@ impl Worker {
             clock,
             slots: Slots::new(),
             timer: Timer::new(clock)?,
-            connector: Connector::new(plan.sources.clone(), plan.tls.clone(), place, is_epoll),
+            connector: Connector::new(plan, place, is_epoll),
             buffers: Buffers::default(),
             recorder: RefCell::new(recorder),
             tracer,
@@ -252,6 +255,11 @@ impl Worker {
         watch.next_scan = now + SCAN_INTERVAL_US;
         self.slots.scan(now);
         self.tracer.tick(now);
+        for origin in &*self.origins.borrow() {
+            if let Some(notice) = origin.refresh(&self.plan.resolver, now) {
+                let _coordinator_gone = link.messages.send(Message::Notice(notice));
+            }
+        }
         let phase = self.control.phase();
         if phase != watch.phase {
             watch.phase = phase;
@@ -309,7 +317,8 @@ impl Worker {
             timing.completed = self.clock.now();
         };
         timing.sent = timing.completed;
-        let origin = Origin::new(key, addresses?, &self.plan.tls).map_err(|error| {
+        let found = (addresses?, &self.plan.resolver);
+        let origin = Origin::new(key, found, &self.plan.tls, timing.completed).map_err(|error| {
             timing.reason = Some(error.to_string());
             Failure::Tls
         });

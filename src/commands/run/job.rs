@@ -5,7 +5,8 @@ use std::time::Duration;
 use tallyho_replay::SecretKey;
 use tallyho_replay::flow::Definition;
 
-use crate::engine::{BotMaker, Profile, TlsOptions};
+use crate::config::Network;
+use crate::engine::{BotMaker, Profile};
 use crate::metrics::Threshold;
 
 /// A checked run.
@@ -28,8 +29,8 @@ pub(super) struct Job {
     /// Names and values for the vaults of bots.
     pub(super) secrets: Vec<(String, String)>,
     pub(super) thresholds: Vec<Threshold>,
-    /// How TLS is spoken.
-    pub(super) tls: TlsOptions,
+    /// How connections are made and secured.
+    pub(super) network: Network,
     /// Runs once before all bots, and hands them what it keeps.
     pub(super) setup: Option<Part>,
     /// Runs once after all bots.

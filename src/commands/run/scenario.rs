@@ -11,7 +11,7 @@ use super::job::{Job, Load, Part};
 use crate::cli::RunArgs;
 use crate::commands::check;
 use crate::config::{self, BotKind, BotPlan, Findings, Options, Overrides, Plan};
-use crate::engine::{BotMaker, OnNoFreeBot, Profile, Rate, Spacing, Stage, Supply, TlsOptions};
+use crate::engine::{BotMaker, OnNoFreeBot, Profile, Rate, Spacing, Stage, Supply};
 use crate::metrics::Threshold;
 
 /// Reads the scenario with what the command line says about it.
@@ -86,7 +86,7 @@ fn from_plan(path: &Path, plan: &Plan, thresholds: Vec<Threshold>, bots: &Regist
         shared_secrets: Vec::new(),
         secrets: plan.secrets.clone(),
         thresholds,
-        tls: TlsOptions::default(),
+        network: plan.network.clone(),
         setup: part(&plan.setup, plan.setup_timeout),
         teardown: part(&plan.teardown, plan.teardown_timeout),
         config: describe(plan),
