@@ -100,6 +100,11 @@ pub struct RunArgs {
     #[arg(long, value_name = "SEED", value_parser = units::seed)]
     pub seed: Option<u64>,
 
+    /// The run's id, which all tasks of a test are given; without --seed the seed follows from it
+    /// [default: drawn]
+    #[arg(long, env = "TALLYHO_RUN_ID", value_name = "ID", value_parser = units::run_id)]
+    pub run_id: Option<String>,
+
     /// Number of this task among several that run the same test; bots are numbered on from it
     #[arg(long, env = "TASK_INDEX", value_name = "N", default_value_t = 0)]
     pub task_index: u32,
@@ -309,7 +314,7 @@ pub struct MachineArgs {
 /// Where results go.
 #[derive(Args, Debug)]
 pub struct OutputArgs {
-    /// The folder for run.json [default: runs/RUN-ID]
+    /// The folder for run.json [default: runs/RUN-ID, with --run-id runs/RUN-ID/task-N]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
 

@@ -6,10 +6,13 @@
 #![forbid(unsafe_code)]
 
 mod single_request;
+mod tallyup;
 
 pub use single_request::{
     Headers, SettingsError, SingleRequest, SingleRequestConfig, SingleRequestSettings,
 };
+
+pub use tallyup::{TallyUp, TallyUpCarry, TallyUpConfig, TallyUpHealth, TallyUpSetUp};
 
 use tallyho_replay::Registry;
 
@@ -18,5 +21,8 @@ use tallyho_replay::Registry;
 pub fn registry() -> Registry {
     let mut registry = Registry::default();
     registry.register::<SingleRequest>();
+    registry.register::<TallyUp>();
+    registry.register::<TallyUpSetUp>();
+    registry.register::<TallyUpHealth>();
     registry
 }

@@ -31,6 +31,12 @@ pub trait Bot: Sized + 'static {
     const NAME: &'static str;
     /// To be raised when it decides differently, so that old traces say why they differ.
     const VERSION: u32 = 1;
+    /// The name of the bot whose one session runs before all others, with the same configuration.
+    /// What it carries is what [`Context::setup`] gives to all.
+    const SET_UP: Option<&'static str> = None;
+    /// The name of the bot that plays beside the others from the first to the last, with the same
+    /// configuration: to look at the target's health. It counts as none of the run's bots.
+    const HEARTBEAT: Option<&'static str> = None;
     /// What a scenario says about it; the same for all bots of the scenario.
     type Config: DeserializeOwned + 'static;
     /// What a session leaves to the same bot's next one.
@@ -119,7 +125,24 @@ impl std::error::Error for ConfigError {}
 /// Kinds of bots by name. Plain functions only, so workers can share it.
 #[derive(Clone, Debug, Default)]
 pub struct Registry {
-    kinds: Vec<(&'static str, FromJson)>,
+    kinds: Vec<Kind>,
+}
+
+/// A kind of bot.
+#[derive(Clone, Debug)]
+struct Kind {
+    name: &'static str,
+    make: FromJson,
+    companions: Companions,
+}
+
+/// The names of the bots that one kind of bot needs besides itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Companions {
+    /// [`Bot::SET_UP`].
+    pub set_up: Option<&'static str>,
+    /// [`Bot::HEARTBEAT`].
+    pub heartbeat: Option<&'static str>,
 }
 
 /// Makes a kind of bot from its configuration.
@@ -132,19 +155,29 @@ impl Registry {
     /// If there is one of that name: two bots of one name are a mistake in the program.
     pub fn register<B: Bot>(&mut self) {
         assert!(!self.names().any(|name| name == B::NAME), "two kinds of bots named {}", B::NAME);
-        self.kinds.push((B::NAME, BotType::from_json::<B>));
+        let companions = Companions { set_up: B::SET_UP, heartbeat: B::HEARTBEAT };
+        self.kinds.push(Kind { name: B::NAME, make: BotType::from_json::<B>, companions });
     }
 
     /// The kind of that name with a configuration as JSON; `None` if there is no such kind.
     #[must_use]
     pub fn bot(&self, name: &str, config: &str) -> Option<Result<BotType, ConfigError>> {
-        let (_, make) = self.kinds.iter().find(|(known, _)| *known == name)?;
-        Some(make(config))
+        Some((self.kind(name)?.make)(config))
+    }
+
+    /// The bots that the kind of that name needs besides itself.
+    #[must_use]
+    pub fn companions(&self, name: &str) -> Companions {
+        self.kind(name).map(|kind| kind.companions).unwrap_or_default()
+    }
+
+    fn kind(&self, name: &str) -> Option<&Kind> {
+        self.kinds.iter().find(|kind| kind.name == name)
     }
 
     /// All names, in the order of registration.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
-        self.kinds.iter().map(|(name, _)| *name)
+        self.kinds.iter().map(|kind| kind.name)
     }
 }
 

@@ -43,7 +43,7 @@
 //! | failed and panicking reads | recorded | as a value of their own |
 //! | the clock | recorded | every input carries it; it stands still while a bot thinks |
 //! | the end of the run | recorded | a flag of every input |
-//! | answers about the run (active bots) | recorded | `Command::Ask` is a step |
+//! | answers about the run (active bots, the date) | recorded | `Command::Ask` is a step |
 //! | what a bot carries between sessions | recorded | part of the start |
 //! | what set-up hands to all bots | recorded | part of the start |
 //! | secrets | recorded | as placeholders; the real bytes never reach a bot ([`secret`]) |
@@ -94,7 +94,7 @@ mod state;
 pub mod trace;
 mod traceparent;
 
-pub use bot::{Bot, BotType, ConfigError, Context, Registry, RequestBuilder};
+pub use bot::{Bot, BotType, Companions, ConfigError, Context, Registry, RequestBuilder};
 pub use draw::{Draw, Drawn, SAMPLER_VERSION, SessionKey, Site, permuted, site};
 pub use failure::Failure;
 pub use name::Name;

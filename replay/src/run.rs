@@ -1,7 +1,7 @@
 //! What all sessions of a run know: the run's identity, target, secrets and debugging aids.
 //!
 //! It is given once, before the first session, and is the same on every task but for the task's
-//! place in the numbering, which no bot can see.
+//! place in the numbering, which is in the trace's header.
 
 use std::fmt;
 

@@ -6,6 +6,7 @@
 mod embedded;
 mod folder;
 mod ground;
+mod heartbeat;
 mod identity;
 mod job;
 mod lines;
@@ -43,6 +44,7 @@ pub(super) use scenario::config_of;
 
 use folder::Folder;
 use ground::Ground;
+use heartbeat::Heartbeat;
 use job::Job;
 use progress::Progress;
 use recorded::Recording;
@@ -59,7 +61,8 @@ pub fn run(args: &RunArgs, bots: &Registry) -> anyhow::Result<Exit> {
     let original = only::original(&args.scenario.only, &mut job)?;
     let folder = Folder::create(args.output.out.as_deref())?;
     let ground = Ground::prepare(args, &job)?;
-    let folder = folder.named(&ground.identity.id)?;
+    let task = args.run_id.as_ref().map(|_| args.task_index);
+    let folder = folder.named(&ground.identity.id, task)?;
     let recording = Recording { args, ground: &ground, folder: &folder };
     if args.scenario.once {
         return once::run(job, &recording);
@@ -76,9 +79,11 @@ pub fn run(args: &RunArgs, bots: &Registry) -> anyhow::Result<Exit> {
         plan.shared_secrets.extend(setup.secrets.iter().cloned());
     }
     plan.thresholds.clone_from(&job.thresholds);
+    let heartbeat = job.heartbeat.as_ref().map(|part| Heartbeat::start(&recording, part));
     let mut progress = Progress::new(args, &job.title, &ground, &plan);
     let result = engine::run(plan, &ground.control, &mut progress).map_err(anyhow::Error::msg)?;
     progress.finish();
+    heartbeat.into_iter().for_each(Heartbeat::stop);
     let teardown =
         job.teardown.as_ref().map(|part| part::tear_down(&recording, part, setup.as_ref()));
     let teardown = teardown.transpose();

@@ -28,6 +28,7 @@ mod request;
 mod schema;
 mod shape;
 mod steps;
+mod tallyup;
 mod text;
 
 use std::path::Path;
@@ -40,6 +41,7 @@ pub use parameters::Environment;
 pub use plan::{
     Abort, BotKind, BotPlan, Certificates, ClientCertificate, Connections, Load, Network, NoData,
     OnNoFreeBot, Plan, Policy, Profile, Resumption, Select, Stage, Supply, Threshold, TlsVersion,
+    Weight,
 };
 pub use profile::{Overrides, parse_stage};
 pub use schema::json_schema;

@@ -45,6 +45,19 @@ pub struct Plan {
     /// Secrets among the parameters: name and value, for the vault. A definition refers to them by
     /// name.
     pub secrets: Vec<(String, String)>,
+    /// Weights that replace those of bots.
+    pub weights: Vec<Weight>,
+}
+
+/// A weight that replaces a bot's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Weight {
+    /// The set of actions.
+    pub set: String,
+    /// The action.
+    pub action: String,
+    /// In the bot's own unit.
+    pub weight: u32,
 }
 
 impl Plan {

@@ -17,6 +17,7 @@ use super::parameters::{Parameter, Parameters};
 use super::plan::{Abort, BotKind, BotPlan, Connections, Load, Network, NoData, Plan, Threshold};
 use super::profile::{GRACEFUL, ProfileReader};
 use super::shape::{self, Kind, Strays, ratio_ppm};
+use super::tallyup;
 use super::text::{Sight, Texts};
 
 /// k6's default of `setupTimeout` and `teardownTimeout`.
@@ -32,9 +33,14 @@ pub(super) fn plan(
     options: &Options,
     findings: &mut Findings,
 ) -> Plan {
+    let for_tallyup =
+        tallyup::is_for(root, options.default_bot.as_deref(), &options.registered_bots);
+    let merged = for_tallyup.then(|| tallyup::merged(root, folder, findings));
+    let root = merged.as_ref().unwrap_or(root);
     let registered = root.get("bot").and_then(Node::text).or(options.default_bot.as_deref());
     let own_bots = ["steps", "actions", "bots"].iter().any(|key| root.get(key).is_some());
     let registered = registered.filter(|_| !own_bots || root.get("bot").is_some());
+    let registered = if for_tallyup { Some(tallyup::BOT) } else { registered };
     let strays = if registered.is_some() { Strays::Allowed } else { Strays::Reported };
     match root.value {
         Value::Object(_) => shape::object(root, &SCENARIO_FILE, strays, &mut findings.diagnostics),
@@ -51,6 +57,9 @@ pub(super) fn plan(
         PlanReader { shown, text, root, registered, options, parameters, data, run, found };
     let mut plan = reader.plan();
     reader.bots(&mut plan);
+    if for_tallyup {
+        reader.tallyup(&mut plan);
+    }
     plan.network = network::read(root, folder, reader.found);
     plan
 }
@@ -118,7 +127,44 @@ impl<'a> PlanReader<'a> {
             network: Network::default(),
             bots_per_task: integer("vusMax").filter(|bots| *bots > 0),
             secrets: self.secrets(),
+            weights: Vec::new(),
         }
+    }
+
+    /// What is special about a config file of the TallyUp test.
+    fn tallyup(&mut self, plan: &mut Plan) {
+        tallyup::check_keys(self.root, self.found);
+        let stack = tallyup::stack(self.root, self.found);
+        let target = match (&plan.target, &stack) {
+            (None, Some(stack)) => {
+                plan.target = Some(stack.target.clone());
+                tallyup::Target::Stack
+            }
+            _ => tallyup::Target::Other,
+        };
+        if let Some(name) = self.root.get("testName").and_then(Node::text)
+            && self.root.get("name").is_none()
+        {
+            name.clone_into(&mut plan.name);
+        }
+        plan.weights = tallyup::weights(self.root, self.found);
+        plan.thresholds.extend(tallyup::threshold(self.root));
+        let numbers = (self.delay_scale_ppm(), plan.bots_per_task());
+        let config =
+            tallyup::config(self.root, (stack.as_ref(), target), &self.parameters, numbers);
+        for bot in &mut plan.bots {
+            if let BotKind::Registered { bot, config: old } = &mut bot.kind
+                && bot == tallyup::BOT
+            {
+                old.clone_from(&config);
+            }
+        }
+    }
+
+    fn delay_scale_ppm(&self) -> u32 {
+        let ppm = self.root.get("delayScale").and_then(|node| ratio_ppm(node.scalar()?));
+        let ppm = ppm.and_then(|ppm| u32::try_from(ppm).ok());
+        self.options.delay_scale_ppm.or(ppm).unwrap_or(Definition::DELAY_SCALE_ONE)
     }
 
     fn name(&self) -> String {
@@ -266,19 +312,14 @@ impl<'a> PlanReader<'a> {
             .iter()
             .filter_map(|item| item.text().map(str::to_owned))
             .collect();
-        let ppm = self.root.get("delayScale").and_then(|node| ratio_ppm(node.scalar()?));
-        let ppm = ppm.and_then(|ppm| u32::try_from(ppm).ok());
+        let delay_scale_ppm = self.delay_scale_ppm();
         let data = std::mem::take(&mut self.data);
         let shared = Shared {
             file: self.text,
             root: self.root,
             data: &data,
             metrics: &plan.metrics.clone(),
-            delay_scale_ppm: self
-                .options
-                .delay_scale_ppm
-                .or(ppm)
-                .unwrap_or(Definition::DELAY_SCALE_ONE),
+            delay_scale_ppm,
             max_redirects: self.options.max_redirects,
             setup: &setup,
         };

@@ -9,6 +9,7 @@
 mod account;
 mod arrivals;
 mod buffers;
+mod cgroup;
 mod clock;
 mod connection;
 mod connector;
@@ -40,7 +41,6 @@ pub use account::HANDSHAKES;
 pub use control::{Control, Phase};
 pub use coordinator::{Observer, RunResult, run};
 pub use driver::{DriverChoice, DriverReport};
-pub use health::Health;
 pub use machine::{Cores, FileLimit};
 pub use names::{Names, Policy, Redirection, Select};
 pub use origin::{Notice, tls_host};

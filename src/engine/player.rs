@@ -69,6 +69,7 @@ impl Player<'_> {
                 Command::Ask(Question::ActiveBots) => {
                     Event::Answer(self.worker.control.active_bots())
                 }
+                Command::Ask(Question::UnixMs) => Event::Answer(unix_ms()),
                 Command::End(outcome) => break Some(outcome),
             };
             if self.worker.slots.is_interrupted(self.slot) {
@@ -207,4 +208,10 @@ pub(super) struct Step {
     pub(super) waited: Micros,
     /// Whether the session has waited for anything yet.
     is_paused: bool,
+}
+
+/// The wall clock in milliseconds since 1970.
+fn unix_ms() -> u64 {
+    let since_epoch = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
+    u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
 }

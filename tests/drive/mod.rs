@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+pub(crate) mod crowd;
 pub(crate) mod script;
 
 use std::cmp::Reverse;

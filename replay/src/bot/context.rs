@@ -65,6 +65,12 @@ impl Context {
         self.state.run.seed
     }
 
+    /// Which of the run's tasks this is, from 0: for set-up that only one of them does.
+    #[must_use]
+    pub fn task_index(&self) -> u32 {
+        self.state.run.task_index
+    }
+
     /// What paths without a host are put behind.
     #[must_use]
     pub fn target(&self) -> Option<&str> {

@@ -32,6 +32,6 @@ pub use interpreter::{Flow, FlowCarry, setup_results};
 pub use operate::constant_value;
 pub use patterns::{check_pattern, pattern_groups};
 pub use program::Program;
-pub use syntax::{Parsed, Problem, SyntaxError, nearest, parse_expression};
+pub use syntax::{Parsed, Problem, SyntaxError, nearest, nearest_within, parse_expression};
 pub use template::{Piece, Template, parse_template};
 pub use value::Value;

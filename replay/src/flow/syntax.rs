@@ -506,7 +506,15 @@ pub(super) fn operator_of(kind: &TokenKind<'_>) -> Option<(Binary, u8)> {
 
 /// The known word that `word` was most likely meant to be: at most a third of its letters differ.
 pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
-    let limit = (word.chars().count() / 3).clamp(1, 3);
+    nearest_within(word, known, (word.chars().count() / 3).clamp(1, 3))
+}
+
+/// The known word that is at most so many letters away, if any is.
+pub fn nearest_within<'k>(
+    word: &str,
+    known: impl IntoIterator<Item = &'k str>,
+    limit: usize,
+) -> Option<&'k str> {
     let lower = word.to_lowercase();
     known
         .into_iter()

@@ -47,6 +47,9 @@ pub enum Command {
 pub enum Question {
     /// How many bots are in a session now, over all tasks as far as known.
     ActiveBots = 0,
+    /// The wall clock in milliseconds since 1970, for whoever compares dates of the target with
+    /// the session clock. As good as the generator's own clock.
+    UnixMs = 1,
 }
 
 impl Question {
@@ -54,6 +57,7 @@ impl Question {
     pub(crate) const fn from_number(number: u8) -> Option<Self> {
         match number {
             0 => Some(Self::ActiveBots),
+            1 => Some(Self::UnixMs),
             _ => None,
         }
     }

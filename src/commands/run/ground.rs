@@ -51,7 +51,7 @@ impl Ground {
         let tls = network::tls(&job.network, &args.connection)?;
         let names = network::names(&job.network, &args.connection)?;
         let machine = Machine::prepare(args, job)?;
-        let identity = Identity::new(job.seed).of_run(job.run_number);
+        let identity = Identity::new(job.seed, args.run_id.as_deref()).of_run(job.run_number);
         let control = Arc::new(Control::default());
         let resolver = background::start(Arc::clone(&control))
             .context("cannot listen to signals")?

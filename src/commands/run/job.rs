@@ -1,11 +1,13 @@
 //! What is to be run, whether it was given as a URL or as a scenario file.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tallyho_replay::SecretKey;
-use tallyho_replay::flow::Definition;
+use tallyho_replay::flow::{self, Definition};
 
-use crate::config::Network;
+use super::scenario::declared;
+use crate::config::{Network, Weight};
 use crate::engine::{BotMaker, Profile};
 use crate::metrics::Threshold;
 
@@ -28,11 +30,15 @@ pub(super) struct Job {
     pub(super) shared_secrets: Vec<String>,
     /// Names and values for the vaults of bots.
     pub(super) secrets: Vec<(String, String)>,
+    /// Weights that replace those of bots.
+    pub(super) weights: Vec<Weight>,
     pub(super) thresholds: Vec<Threshold>,
     /// How connections are made and secured.
     pub(super) network: Network,
     /// Runs once before all bots, and hands them what it keeps.
     pub(super) setup: Option<Part>,
+    /// Plays beside all bots, and counts as none of them.
+    pub(super) heartbeat: Option<Part>,
     /// Runs once after all bots.
     pub(super) teardown: Option<Part>,
     /// The options as they were understood, for run.json.
@@ -52,6 +58,50 @@ pub(super) struct Load {
 
 /// Set-up or teardown: one session of a bot of its own.
 pub(super) struct Part {
-    pub(super) definition: Definition,
+    pub(super) bot: PartBot,
     pub(super) timeout: Duration,
+}
+
+/// Whose session it is.
+pub(super) enum PartBot {
+    /// The scenario's own steps.
+    Declared(Box<Definition>),
+    /// A bot written in code.
+    Coded {
+        /// Makes its type.
+        make: Arc<BotMaker>,
+        /// As a trace keeps it.
+        config: serde_json::Value,
+    },
+}
+
+impl Part {
+    /// Makes the bot's type.
+    pub(super) fn maker(&self) -> BotMaker {
+        match &self.bot {
+            PartBot::Declared(definition) => declared((**definition).clone()),
+            PartBot::Coded { make, .. } => {
+                let make = Arc::clone(make);
+                Box::new(move || make())
+            }
+        }
+    }
+
+    /// The bot's configuration, as a trace keeps it.
+    pub(super) fn bot_config(&self) -> serde_json::Value {
+        match &self.bot {
+            PartBot::Declared(definition) => {
+                serde_json::to_value(definition).expect("a definition becomes JSON")
+            }
+            PartBot::Coded { config, .. } => config.clone(),
+        }
+    }
+
+    /// What is handed to all bots, from what the session left.
+    pub(super) fn results(&self, carry: &[u8]) -> Vec<u8> {
+        match &self.bot {
+            PartBot::Declared(definition) => flow::setup_results(definition, carry),
+            PartBot::Coded { .. } => carry.to_vec(),
+        }
+    }
 }

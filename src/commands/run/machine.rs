@@ -5,9 +5,9 @@ use std::time::UNIX_EPOCH;
 
 use super::job::Job;
 use crate::cli::RunArgs;
-use crate::engine::{Cores, FileLimit, Health, Notice, RunResult};
+use crate::engine::{Cores, FileLimit, Notice, RunResult};
 use crate::exit::BadUsage;
-use crate::report::{Task, TaskHealth, Warning};
+use crate::report::{Task, Warning};
 
 /// The machine's share in a run.
 pub(super) struct Machine {
@@ -84,7 +84,7 @@ impl Machine {
             io_driver: driver.name.to_owned(),
             io_driver_reason: driver.reason.clone(),
             files_limit: self.files.now,
-            health: health(result.health),
+            health: result.health,
             tls: None,
             notices: fallback.into_iter().chain(seen).collect(),
         }
@@ -102,21 +102,6 @@ pub(super) fn warning(task: u32, notice: &Notice) -> Warning {
         Notice::LookupFailed { origin, error, second } => {
             Warning::LookupFailed { task, origin, error, second }
         }
-    }
-}
-
-fn health(seen: Health) -> TaskHealth {
-    TaskHealth {
-        cpu_us: seen.cpu_us,
-        cpu_periods: seen.cpu_periods,
-        cpu_periods_throttled: seen.cpu_periods_throttled,
-        cpu_throttled_us: seen.cpu_throttled_us,
-        cpu_stolen_us: seen.cpu_stolen_us,
-        cpu_machine_us: seen.cpu_machine_us,
-        files_open_max: seen.files_open_max,
-        sockets_max: seen.sockets_max,
-        ports: seen.ports,
-        memory_bytes_max: seen.memory_bytes_max,
     }
 }
 

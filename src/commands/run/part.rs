@@ -8,13 +8,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::bail;
-use tallyho_replay::{Command, Failure, Outcome, ResponseParts, Session, Site, flow};
+use tallyho_replay::{Command, Failure, Outcome, ResponseParts, Session, Site};
 
 use super::job::Part;
 use super::recorded::{self, Recording};
-use super::scenario::declared;
 use crate::engine::{
-    self, Beginning, Control, DriverReport, Observer, Profile, ScenarioPlan, Watch,
+    self, Beginning, Control, DriverReport, Observer, Profile, RunPlan, ScenarioPlan, Watch,
 };
 use crate::metrics::Collector;
 use crate::report::quoted;
@@ -22,12 +21,16 @@ use crate::report::quoted;
 /// The parts of a task, each with a bot number that no other bot has: they count down from the
 /// largest, for each task.
 #[derive(Clone, Copy)]
-enum Role {
+pub(super) enum Role {
+    /// Before all bots.
     SetUp = 0,
+    /// After all bots.
     Teardown = 1,
+    /// Beside all bots.
+    Heartbeat = 2,
 }
 
-/// Numbers set aside for each task: set-up, teardown, and whatever else is not a user.
+/// Numbers set aside for each task: the roles, and one to spare.
 const NUMBERS_PER_TASK: u64 = 4;
 
 impl Role {
@@ -35,6 +38,7 @@ impl Role {
         match self {
             Self::SetUp => "set-up",
             Self::Teardown => "teardown",
+            Self::Heartbeat => "heartbeat",
         }
     }
 
@@ -59,7 +63,7 @@ pub(super) struct HandedOver {
 pub(super) fn set_up(recording: &Recording<'_>, part: &Part) -> anyhow::Result<HandedOver> {
     let control = Arc::clone(&recording.ground.control);
     let left = play((recording, Role::SetUp), part, &control, None)?;
-    let results = flow::setup_results(&part.definition, &left.carry).into();
+    let results = part.results(&left.carry).into();
     Ok(HandedOver { results, secrets: left.secrets })
 }
 
@@ -87,20 +91,8 @@ fn play(
     let (sender, ended) = channel();
     let sender = Mutex::new(sender);
     let (name, bot) = (role.name(), role.bot(recording.args.task_index));
-    let make = declared(part.definition.clone());
-    let config = serde_json::to_value(&part.definition).expect("a definition becomes JSON");
-    let trace = recording.plan(Some(name), vec![recorded::scenario(name, &make(), config)]);
-    let is_recorded = trace.is_some();
-    let mut plan = recording.ground.plan_of_one(ScenarioPlan {
-        name: name.to_owned(),
-        key: Site::of(name).key(),
-        bot: make,
-        profile: Profile::PerVuIterations { vus: 1, iterations: 1, max_duration: part.timeout },
-        start: Duration::ZERO,
-        graceful_stop: Duration::ZERO,
-        begin: Some(Beginning { bot, ..Beginning::default() }),
-    });
-    plan.trace = trace;
+    let mut plan = plan((recording, role), part);
+    let is_recorded = plan.trace.is_some();
     if let Some(setup) = setup {
         plan.setup = Some(Arc::clone(&setup.results));
         plan.shared_secrets.extend(setup.secrets.iter().cloned());
@@ -119,6 +111,24 @@ fn play(
         Ok(Err(reason)) => bail!("{name} {reason}"),
         Err(_) => bail!("{name} did not run: the run was stopped before"),
     }
+}
+
+/// The one session as a run of its own, on a worker that is not pinned.
+pub(super) fn plan((recording, role): (&Recording<'_>, Role), part: &Part) -> RunPlan {
+    let (name, bot) = (role.name(), role.bot(recording.args.task_index));
+    let make = part.maker();
+    let scenarios = vec![recorded::scenario(name, &make(), part.bot_config())];
+    let trace = recording.plan(Some(name), scenarios);
+    let plan = recording.ground.plan_of_one(ScenarioPlan {
+        name: name.to_owned(),
+        key: Site::of(name).key(),
+        bot: make,
+        profile: Profile::PerVuIterations { vus: 1, iterations: 1, max_duration: part.timeout },
+        start: Duration::ZERO,
+        graceful_stop: Duration::ZERO,
+        begin: Some(Beginning { bot, ..Beginning::default() }),
+    });
+    RunPlan { trace, ..plan }
 }
 
 /// What a session left.

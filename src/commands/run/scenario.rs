@@ -2,12 +2,13 @@
 
 use std::path::Path;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use tallyho_replay::flow::{self, Definition, Flow};
-use tallyho_replay::{Bot, BotType, Registry};
+use tallyho_replay::{Bot, BotType, Companions, Registry};
 
-use super::identity;
-use super::job::{Job, Load, Part};
+use super::job::{Job, Load, Part, PartBot};
+use super::{heartbeat, identity};
 use crate::cli::RunArgs;
 use crate::commands::check;
 use crate::config::{self, BotKind, BotPlan, Findings, Options, Overrides, Plan};
@@ -73,7 +74,12 @@ fn from_plan(path: &Path, plan: &Plan, thresholds: Vec<Threshold>, bots: &Regist
         graceful_stop: load.graceful_stop,
     });
     let part = |definition: &Option<Definition>, timeout| {
-        definition.as_ref().map(|definition| Part { definition: definition.clone(), timeout })
+        let definition = definition.clone()?;
+        Some(Part { bot: PartBot::Declared(Box::new(definition)), timeout })
+    };
+    let companion = |choose: fn(Companions) -> Option<&'static str>, timeout| {
+        let mut parts = plan.bots.iter().filter_map(|bot| companion(bot, bots, choose));
+        parts.next().map(|bot| Part { bot, timeout })
     };
     Job {
         title: path.display().to_string(),
@@ -85,9 +91,12 @@ fn from_plan(path: &Path, plan: &Plan, thresholds: Vec<Threshold>, bots: &Regist
         secret_key: identity::secret_key(),
         shared_secrets: Vec::new(),
         secrets: plan.secrets.clone(),
+        weights: plan.weights.clone(),
         thresholds,
         network: plan.network.clone(),
-        setup: part(&plan.setup, plan.setup_timeout),
+        setup: part(&plan.setup, plan.setup_timeout)
+            .or_else(|| companion(|all| all.set_up, plan.setup_timeout)),
+        heartbeat: companion(|all| all.heartbeat, heartbeat::DURATION_MAX),
         teardown: part(&plan.teardown, plan.teardown_timeout),
         config: describe(plan),
     }
@@ -163,6 +172,20 @@ fn maker(bot: &BotPlan, bots: &Registry) -> BotMaker {
             })
         }
     }
+}
+
+/// The bot that a bot written in code needs besides itself, with its configuration.
+fn companion(
+    bot: &BotPlan,
+    bots: &Registry,
+    choose: fn(Companions) -> Option<&'static str>,
+) -> Option<PartBot> {
+    let BotKind::Registered { bot, config } = &bot.kind else { return None };
+    let name = choose(bots.companions(bot))?.to_owned();
+    let kind = BotKind::Registered { bot: name.clone(), config: config.clone() };
+    let plan = BotPlan { name, kind };
+    let make = Arc::new(maker(&plan, bots));
+    Some(PartBot::Coded { make, config: config_of(&plan).1 })
 }
 
 /// A maker of declared bots.

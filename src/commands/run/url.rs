@@ -53,7 +53,9 @@ pub(super) fn job(args: &RunArgs) -> Result<Job, BadUsage> {
         secrets: Vec::new(),
         thresholds: Vec::new(),
         network: Network::default(),
+        weights: Vec::new(),
         setup: None,
+        heartbeat: None,
         teardown: None,
         config,
     })
