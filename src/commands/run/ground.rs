@@ -4,15 +4,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
 use tallyho_replay::RunFacts;
 
 use super::embedded::Embedded;
+use super::host::Host;
 use super::identity::Identity;
 use super::job::Job;
 use super::machine::Machine;
 use super::{network, target};
-use crate::background;
 use crate::cli::RunArgs;
 use crate::engine::{
     Control, DriverChoice, HANDSHAKES, Resolver, RunPlan, RunResult, ScenarioPlan, Tls, tls_host,
@@ -47,15 +46,13 @@ impl Ground {
     /// # Errors
     ///
     /// What this machine or the target cannot do.
-    pub(super) fn prepare(args: &RunArgs, job: &Job) -> anyhow::Result<Self> {
+    pub(super) fn prepare(args: &RunArgs, job: &Job, host: &Host) -> anyhow::Result<Self> {
         let tls = network::tls(&job.network, &args.connection)?;
         let names = network::names(&job.network, &args.connection)?;
-        let machine = Machine::prepare(args, job)?;
+        let machine = Machine::prepare(args, job, host.cpu_limit_millicores)?;
         let identity = Identity::new(job.seed, args.run_id.as_deref()).of_run(job.run_number);
-        let control = Arc::new(Control::default());
-        let resolver = background::start(Arc::clone(&control))
-            .context("cannot listen to signals")?
-            .with_names(names);
+        let control = Arc::clone(&host.control);
+        let resolver = host.background.resolver.clone().with_names(names);
         let (target, embedded) = match &job.target {
             Some(target) => (target.clone(), None),
             None => {
