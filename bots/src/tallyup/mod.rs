@@ -59,6 +59,8 @@ pub struct TallyUp {
     depth: u32,
     /// Why the session, or the run, ends.
     reason: Option<Name>,
+    /// Events whose prize was paid.
+    claimed: Vec<Box<str>>,
     /// Invite codes of hidden events that have ended.
     ended_codes: Vec<String>,
 }
@@ -141,6 +143,7 @@ impl TallyUp {
             screen: Screen::Loading,
             depth: 0,
             reason: None,
+            claimed: Vec::new(),
             ended_codes: Vec::new(),
         }
     }
