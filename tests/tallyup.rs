@@ -145,8 +145,8 @@ fn the_scenario_reaches_every_screen_action_and_game_and_nothing_fails() {
         config: &config,
         seed: seed(),
         weights: &weights,
-        bots: 40,
-        duration: Duration::from_secs(180),
+        bots: 30,
+        duration: Duration::from_secs(120),
         recorded_each: 10,
         ..Play::default()
     });
@@ -154,6 +154,19 @@ fn the_scenario_reaches_every_screen_action_and_game_and_nothing_fails() {
     assert!(crowd.seen.failing.is_empty(), "{}", summary(&crowd));
     crowd.audit().expect("no money comes from nothing");
     replay_all(&crowd);
+}
+
+#[test]
+fn actions_are_chosen_as_often_as_they_weigh() {
+    let crowd = play(&Play {
+        seed: seed(),
+        bots: 12,
+        weights: &[("homeScreen", "settings", 2_000), ("homeScreen", "playRandom", 73_000)],
+        duration: Duration::from_secs(3_000),
+        preparation: Preparation::None,
+        ..Play::default()
+    });
+    assert!(crowd.seen.failing.is_empty(), "{}", summary(&crowd));
     chi_square(
         &crowd,
         "homeScreen",
