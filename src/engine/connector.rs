@@ -68,7 +68,12 @@ impl Connector {
             (Err(failure), _) => Err(failure),
         };
         self.limit.leave(wire.slots);
-        let open = |stream| Connection { stream, origin: Rc::clone(origin), is_reused: false };
+        let open = |stream| Connection {
+            stream,
+            origin: Rc::clone(origin),
+            is_reused: false,
+            idle_since: 0,
+        };
         result.map(open)
     }
 

@@ -76,6 +76,15 @@ pub(super) struct Timing {
     pub(super) reason: Option<String>,
 }
 
+impl Timing {
+    /// Whether a kept connection can be used; one that cannot is counted.
+    fn is_fit(&mut self, kept: &Connection) -> bool {
+        let is_fit = kept.is_fit(self.completed);
+        self.stale_connections += u32::from(!is_fit);
+        is_fit
+    }
+}
+
 /// A response that was read whole: its place in the buffer, and the buffer.
 pub(super) type Received = (Response, Vec<u8>);
 
@@ -93,7 +102,8 @@ pub(super) async fn exchange(
     wire.slots.set_deadline(wire.slot, timing.started + micros(outgoing.timeout));
     timing.sent = timing.completed;
     let result = loop {
-        let connection = match connections.take(&origin.key) {
+        let kept = connections.take(&origin.key);
+        let connection = match kept.filter(|kept| timing.is_fit(kept)) {
             Some(connection) => Ok(connection),
             None => connect(wire, (origin, connections), timing).await,
         };
@@ -126,7 +136,7 @@ async fn attempt(
     if let Ok((response, _)) = &received
         && response.keep_alive
     {
-        connections.keep(connection);
+        connections.keep(connection, timing.completed);
     }
     received
 }

@@ -153,7 +153,10 @@ fn encode_secret(
     };
     let host = substituted(Place::Header, request.host().as_bytes())?;
     let target = substituted(Place::Target, request.target().as_bytes())?;
-    let body_place = if is_json(request.body()) { Place::JsonBody } else { Place::PlainBody };
+    let body_place = match request.body_place() {
+        Place::PlainBody if is_json(request.body()) => Place::JsonBody,
+        place => place,
+    };
     let parts = RequestParts {
         method: request.method.as_str(),
         authority: std::str::from_utf8(&host).map_err(|_| Failure::InvalidRequest)?,

@@ -14,7 +14,8 @@ use std::pin::pin;
 use std::task::Poll;
 
 use monoio::net::TcpStream;
-use rustix::net::Shutdown;
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, Shutdown};
 
 /// Runs one operation of `stream` to its end. When `is_over` says so after a wake-up, the socket is
 /// shut down, which completes a pending read, write or connect early; the operation is never
@@ -58,6 +59,13 @@ pub(super) fn connect_result(socket: &TcpStream) -> io::Result<()> {
 /// does not wait.
 pub(super) fn set_blocking(socket: &TcpStream) -> io::Result<()> {
     Ok(rustix::io::ioctl_fionbio(borrow(socket), false)?)
+}
+
+/// Whether an idle socket has neither been closed by the other side nor been sent anything.
+pub(super) fn is_quiet(socket: &TcpStream) -> bool {
+    let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+    let peeked = rustix::net::recv(borrow(socket), &mut [0_u8; 1][..], flags);
+    matches!(peeked, Err(Errno::WOULDBLOCK))
 }
 
 fn borrow(socket: &TcpStream) -> BorrowedFd<'_> {

@@ -6,6 +6,7 @@ mod servers;
 mod tallyho;
 
 mod cookies;
+mod hostile;
 mod node;
 mod redirects;
 

@@ -25,7 +25,7 @@ fn a_url_is_followed_and_each_hop_is_a_request_of_its_own() {
         logged_before += 80;
         assert_eq!(report.number("/summary/requests"), 80);
         assert_eq!(report.number("/summary/requests_failed"), 0);
-        assert_eq!(report.number("/totals/counters/connections_opened"), 4);
+        assert!(report.number("/totals/counters/connections_opened") <= 4, "hops share one");
         let text = report.0.to_string();
         assert!(text.contains(&format!("{url} (redirect)")), "a series of its own");
         assert_replays(ended.path("").as_path());
