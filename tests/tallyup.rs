@@ -213,7 +213,7 @@ fn chi_square(crowd: &Crowd, set: &str, weights: &[(&str, u32)]) {
     let freedom = f64::from(u32::try_from(weights.len() - 1).expect("few"));
     let spread = 2.0 / (9.0 * freedom);
     let bound = freedom * (1.0 - spread + 4.265 * spread.sqrt()).powi(3);
-    assert!(all >= 100.0, "{set}: only {all} choices");
+    assert!(all >= 60.0, "{set}: only {all} choices");
     assert!(chi < bound, "{set}: chi-square {chi} of at most {bound}; SEED={}", seed());
 }
 
