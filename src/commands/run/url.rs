@@ -11,7 +11,8 @@ use super::identity;
 use super::job::{Job, Load};
 use super::load;
 use crate::cli::{RequestArgs, RunArgs};
-use crate::engine::{BotMaker, TlsOptions};
+use crate::config::{Network, scheme_and_secret};
+use crate::engine::BotMaker;
 use crate::exit::BadUsage;
 
 /// Checks the request and the load that the flags describe.
@@ -51,7 +52,7 @@ pub(super) fn job(args: &RunArgs) -> Result<Job, BadUsage> {
         shared_secrets,
         secrets: Vec::new(),
         thresholds: Vec::new(),
-        tls: TlsOptions::default(),
+        network: Network::default(),
         weights: Vec::new(),
         setup: None,
         heartbeat: None,
@@ -102,10 +103,8 @@ fn hide_secrets(
     let Headers::Pairs(headers) = &mut settings.headers else { return Ok(Vec::new()) };
     let mut secrets = Vec::new();
     for (name, value) in headers.iter_mut().filter(|(name, _)| is_secret_name(name)) {
-        // Of `Bearer abc` the first word is none, and helps to read the trace.
-        let (scheme, secret) = value.rsplit_once(' ').unwrap_or(("", value));
-        let separator = if scheme.is_empty() { "" } else { " " };
-        let hidden = format!("{scheme}{separator}{}", Secret::of(key, secret));
+        let (scheme, secret) = scheme_and_secret(value);
+        let hidden = format!("{scheme}{}", Secret::of(key, secret));
         if secret.len() > SECRET_BYTES_MAX || secrets.len() == SECRETS_MAX {
             let limits = format!("{SECRETS_MAX} secrets of {SECRET_BYTES_MAX} bytes each");
             return Err(BadUsage(format!("-H {name}: a bot holds at most {limits}")));
