@@ -120,6 +120,22 @@ const ACTIONS: &[(&str, &[&str])] = &[
     ("gameOver", &["matchupAgainst", "back"]),
 ];
 
+/// What even a small crowd reaches in two minutes.
+const COUNTED_SOON: &[&str] = &[
+    "sessions",
+    "home_screen",
+    "goals_screen",
+    "events_screen",
+    "event_details_screen",
+    "social_screen",
+    "pvp_screen",
+    "live_games",
+    "async_game_starts",
+    "event_game_moves",
+    "event_joins",
+    "hidden_event_joins",
+];
+
 fn assert_all_reached(crowd: &Crowd) {
     let seen = &crowd.seen;
     for name in COUNTED {
@@ -138,7 +154,7 @@ fn assert_all_reached(crowd: &Crowd) {
 }
 
 #[test]
-fn the_scenario_reaches_every_screen_action_and_game_and_nothing_fails() {
+fn the_scenario_plays_without_a_failure_and_replays() {
     let (config, weights) = scenario(None);
     let weights = borrowed(&weights);
     let crowd = play(&Play {
@@ -150,7 +166,9 @@ fn the_scenario_reaches_every_screen_action_and_game_and_nothing_fails() {
         recorded_each: 10,
         ..Play::default()
     });
-    assert_all_reached(&crowd);
+    for name in COUNTED_SOON {
+        assert!(crowd.seen.counters.contains_key(*name), "no {name}: {}", summary(&crowd));
+    }
     assert!(crowd.seen.failing.is_empty(), "{}", summary(&crowd));
     crowd.audit().expect("no money comes from nothing");
     replay_all(&crowd);
@@ -217,8 +235,8 @@ fn chi_square(crowd: &Crowd, set: &str, weights: &[(&str, u32)]) {
     assert!(chi < bound, "{set}: chi-square {chi} of at most {bound}; SEED={}", seed());
 }
 
-/// An hour of play. The whole crowd in a release build; a small one where each request costs
-/// twenty times as much.
+/// An hour of play. A release build plays a whole crowd, which reaches every screen, action and
+/// game; otherwise, where a request costs twenty times as much, it is a small one.
 #[test]
 fn an_hour_of_play_by_a_crowd_takes_seconds() {
     let bots = if cfg!(debug_assertions) { 12 } else { 2_000 };
@@ -367,7 +385,7 @@ fn throttled_logins_back_off_or_fail_in_the_original_s_way() {
     let crowd = run(r#"{"loginsPerSec": 0}"#);
     assert!(crowd.seen.counters["cognitoThrottles"] > 50, "{}", summary(&crowd));
     assert!(crowd.seen.failing.is_empty(), "{}", summary(&crowd));
-    assert_eq!(crowd.seen.counters["home_screen"] >= 40, true, "{}", summary(&crowd));
+    assert!(crowd.seen.counters["home_screen"] >= 40, "{}", summary(&crowd));
     let crowd = run(r#"{"loginsPerSec": 1}"#);
     assert!(!crowd.seen.counters.contains_key("cognitoThrottles"), "{}", summary(&crowd));
     let crowd = run(r#"{"loginsPerSec": 0, "loginThrottles": "abort"}"#);
