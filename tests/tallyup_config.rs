@@ -92,7 +92,8 @@ fn keys_are_merged_whole_over_defaults_json_beside_the_file() {
     let folder = std::env::temp_dir().join(format!("tallyup-defaults-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a folder");
     let defaults = r#"{ // The team's own.
-        "logLevels": {"*": "Error", "Main": "Info"}, "playAsync": true, "minServerVersion": "9.9"}"#;
+        "logLevels": {"*": "Error", "Main": "Info"},
+        "playAsync": true, "minServerVersion": "9.9"}"#;
     std::fs::write(folder.join("defaults.json"), defaults).expect("a file");
     let file = folder.join("config.json");
     let text = r#"{"stack": "local", "stages": [{"duration": "5s", "target": 1}],
