@@ -8,8 +8,8 @@
 //!
 //! In reading order: `histogram` (fixed layout, so everything adds up), `series` (one request
 //! name), `recorder` (a worker's hot path), `snapshot`, `totals` (the sum of all), `timeline` (the
-//! run second by second), `by_request` (each name so), `health` (what kept the generator from its work), `collector`,
-//! `table` (names and kinds of the metrics), `threshold`.
+//! run second by second), `by_request` (each name so), `health` (what kept the generator from its
+//! work), `collector`, `table` (names and kinds of the metrics), `threshold`.
 //! Imports nothing of ours but the plain data of `tallyho_replay`: names, notes, failures.
 
 mod by_request;
