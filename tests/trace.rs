@@ -115,7 +115,13 @@ fn play(
             graceful_stop: Duration::from_secs(5),
             begin: None,
         }],
-        trace: Some(TracePlan { header: Header::new(&facts), path, record, bytes_max: 1 << 30 }),
+        trace: Some(TracePlan {
+            header: Header::new(&facts),
+            path,
+            record,
+            bytes_max: 1 << 30,
+            failures: None,
+        }),
         facts,
         setup: None,
         thresholds: Vec::new(),
@@ -131,6 +137,7 @@ fn play(
         shared_secrets: Vec::new(),
         timeout: Duration::from_secs(10),
         drain: Duration::from_secs(5),
+        start_at: None,
     };
     engine::run(plan, &control, &mut Silent).expect("the run starts").trace.expect("a trace")
 }

@@ -4,6 +4,7 @@
 //! the lines that it prints. Everything that can be known to be wrong with bucket, region and
 //! permissions is found before the load. The load itself is `tallyho run`'s.
 
+mod capsules;
 mod stopper;
 mod upload;
 mod watch;
@@ -25,6 +26,7 @@ use crate::exit::{BadUsage, Exit};
 use crate::report::{rfc3339, text};
 use crate::s3::Store;
 use crate::units;
+use capsules::{Capsules, Source};
 use stopper::{Stage, Stopper};
 use upload::{CHECK_WITHIN, Uploads};
 use watch::Watching;
@@ -102,6 +104,9 @@ pub fn run(args: &ContainerArgs, bots: &Registry) -> anyhow::Result<Exit> {
     let run_id = run_id(&task, modified);
     host.place = Some(task.file("").to_string());
     host.teardown_after_signal = Some(args.stop_timeout / TEARDOWN_SHARE);
+    let source = Source { store: store.clone(), task: task.clone(), folder: folder.clone() };
+    let (capsules, failures) = Capsules::start(source).context("cannot start a thread")?;
+    host.failures = Some(failures);
     let uploads = Uploads::new(store, &task);
     uploads.announce(about.as_ref())?;
     let ended = perform((args, bots), (&task, &config, &run_id), (&mut host, &stopper))?;
@@ -115,10 +120,13 @@ pub fn run(args: &ContainerArgs, bots: &Registry) -> anyhow::Result<Exit> {
     pause(args, &host, &ended);
     stopper.enter(Stage::Uploading);
     print("Uploading results\n");
-    match uploads.send(&ended, stopper.left()) {
-        Ok(()) => Ok(Exit::Ok),
-        Err(error) => Err(error.context(format!("the files are kept in {}", folder.display()))),
+    let sent = uploads.send(&ended, stopper.left());
+    if host.control.signals() == 0 {
+        host.failures = None;
+        capsules.finish();
     }
+    let kept = || format!("the files are kept in {}", folder.display());
+    sent.with_context(kept).map(|()| Exit::Ok)
 }
 
 /// Which task this is.

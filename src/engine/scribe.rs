@@ -5,6 +5,7 @@
 //! full the batch is lost and counted, the file is cut back to its last whole block, and the next
 //! batch is tried again.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{Seek, SeekFrom};
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, s
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use tallyho_replay::Who;
 use tallyho_replay::trace::{Batch, Header, NotRecorded, Totals, TraceWriter};
 
 /// What of a run is recorded, and where.
@@ -25,7 +27,21 @@ pub struct TracePlan {
     pub record: Record,
     /// Beyond this, only failing sessions and a sample are recorded.
     pub bytes_max: u64,
+    /// Who is told of failures of a kind that was not seen before, when they are in the file.
+    pub failures: Option<Sender<NewFailure>>,
 }
+
+/// The first session of a run that failed in its way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewFailure {
+    /// What failed.
+    pub signature: String,
+    /// The session, which may still go on.
+    pub who: Who,
+}
+
+/// How many kinds of failures are told of: a target that breaks in every way breaks in a few first.
+const FAILURES_MAX: usize = 20;
 
 /// Which sessions are recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,6 +130,8 @@ impl Scribe {
             spares,
             shared: Arc::clone(&shared),
             bytes_max: plan.bytes_max,
+            failures: plan.failures.clone(),
+            known: BTreeSet::new(),
         };
         std::thread::Builder::new()
             .name("trace".to_owned())
@@ -177,6 +195,9 @@ struct Writing {
     spares: Vec<Sender<Batch>>,
     shared: Arc<Shared>,
     bytes_max: u64,
+    failures: Option<Sender<NewFailure>>,
+    /// Signatures that were told of.
+    known: BTreeSet<String>,
 }
 
 impl Writing {
@@ -188,8 +209,12 @@ impl Writing {
                 self.writer.lose(&batch.pieces);
             } else {
                 let written = self.writer.write(&batch);
+                let is_written = written.is_ok();
                 self.note(written);
                 self.look_at_limit();
+                if is_written {
+                    self.tell(&batch);
+                }
             }
             let worker = batch.counts.worker as usize;
             batch.clear();
@@ -208,6 +233,19 @@ impl Writing {
         });
         self.note(synced);
         self.progress(|result| result.totals = totals);
+    }
+
+    /// Tells of failures of kinds that were not seen before.
+    fn tell(&mut self, batch: &Batch) {
+        let Some(failures) = &self.failures else { return };
+        for piece in &batch.pieces {
+            let Some(signature) = &piece.signature else { continue };
+            if self.known.len() < FAILURES_MAX && !self.known.contains(signature) {
+                self.known.insert(signature.clone());
+                let failure = NewFailure { signature: signature.clone(), who: piece.who };
+                let _nobody_listens = failures.send(failure);
+            }
+        }
     }
 
     /// Remembers the first error, and cuts off what was half written.

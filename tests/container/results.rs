@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::bucket::Bucket;
 use crate::lambda::{self, Metric};
-use crate::tallyho::tallyho;
+use crate::run::tallyho;
 use crate::task;
 
 /// Against the stand-in API, for a second and a half, with some failures.
