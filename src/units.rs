@@ -184,8 +184,10 @@ pub fn instant(text: &str) -> Result<SystemTime, String> {
 /// How many days a month has in the Gregorian calendar.
 const fn days_of(year: u64, month: u64) -> u64 {
     match month {
-        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
-        2 => 28,
+        2 => {
+            let is_leap = year.is_multiple_of(4) && !year.is_multiple_of(100);
+            if is_leap || year.is_multiple_of(400) { 29 } else { 28 }
+        }
         4 | 6 | 9 | 11 => 30,
         _ => 31,
     }

@@ -15,7 +15,8 @@ use crate::task;
 const LOOKALIKE: &str = r#"{
   "vus": 2, "duration": "12s",
   "steps": [
-    { "get": "/health", "name": "a succ b fail 5 c", "check": { "x succ 1 fail 2": "status == 418" } },
+    { "get": "/health", "name": "a succ b fail 5 c",
+      "check": { "x succ 1 fail 2": "status == 418" } },
     { "think": "200ms..300ms" }
   ]
 }"#;
