@@ -24,7 +24,7 @@ use crate::container::metadata::{self, Metadata};
 use crate::container::{Emf, LiveLine, Task, print};
 use crate::exit::{BadUsage, Exit};
 use crate::report::{rfc3339, text};
-use crate::s3::Store;
+use crate::s3::{Parts, Store};
 use crate::units;
 use capsules::{Capsules, Source};
 use stopper::{Stage, Stopper};
@@ -65,6 +65,11 @@ pub struct ContainerArgs {
     #[arg(long, env = "TALLYHO_EMF")]
     pub emf: bool,
 
+    /// Larger objects go up in parts of this size [default: above 64 MiB in parts of 16 MiB]
+    #[arg(long, env = "TALLYHO_PART_BYTES", value_name = "BYTES", hide = true)]
+    #[arg(value_parser = units::bytes)]
+    pub part_bytes: Option<u64>,
+
     /// Options of `tallyho run`
     #[arg(last = true, value_name = "OPTION")]
     pub run: Vec<String>,
@@ -95,7 +100,10 @@ pub fn run(args: &ContainerArgs, bots: &Registry) -> anyhow::Result<Exit> {
     std::fs::create_dir_all(&folder).with_context(|| {
         format!("cannot make {}; name another with TALLYHO_WORK", folder.display())
     })?;
-    let store = Store::connect(&host.background.handle)?;
+    let mut store = Store::connect(&host.background.handle)?;
+    if let Some(bytes) = args.part_bytes {
+        store = store.with_parts(Parts { above_bytes: bytes, bytes });
+    }
     print("Downloading test scenario\n");
     let config = folder.join(format!("{}.json", task.test_id));
     let modified = download(&store, &task, &config)?;

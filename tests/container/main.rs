@@ -10,6 +10,7 @@ mod bucket;
 mod faults;
 mod lambda;
 mod lines;
+mod moto;
 mod proxy;
 mod refusals;
 mod results;
