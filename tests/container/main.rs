@@ -8,6 +8,7 @@ mod servers;
 
 mod bucket;
 mod faults;
+mod image;
 mod lambda;
 mod lines;
 mod moto;
