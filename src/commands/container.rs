@@ -93,6 +93,8 @@ pub fn run(args: &ContainerArgs, bots: &Registry) -> anyhow::Result<Exit> {
         "S3_BUCKET: {}\nTEST_ID: {}\nTASK_INDEX: {}\nUUID: {}\n",
         task.bucket, task.test_id, task.index, task.uuid
     ));
+    // What a bot says as it panics is its own words, which must not look like the live line.
+    std::panic::set_hook(Box::new(|panic| print(&panic.to_string())));
     let mut host = Host::start()?;
     let stopper = Stopper::start(&host.control, args.stop_timeout)?;
     let work = args.work.clone().unwrap_or_else(|| std::env::temp_dir().join("tallyho"));
