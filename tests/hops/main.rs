@@ -5,6 +5,7 @@ mod servers;
 #[path = "../tallyho/mod.rs"]
 mod tallyho;
 
+mod bodies;
 mod cookies;
 mod hostile;
 mod node;

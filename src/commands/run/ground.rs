@@ -13,8 +13,9 @@ use super::job::Job;
 use super::machine::Machine;
 use super::{target, tls};
 use crate::background;
-use crate::cli::RunArgs;
+use crate::cli::{RequestArgs, RunArgs};
 use crate::engine::{Control, DriverChoice, Resolver, RunPlan, ScenarioPlan, Tls};
+use crate::http::Limits;
 
 /// Checked, started and reached: all that plans have in common.
 pub(super) struct Ground {
@@ -30,12 +31,22 @@ pub(super) struct Ground {
     origin: (String, Vec<SocketAddr>),
     io_driver: DriverChoice,
     sources: Vec<std::net::IpAddr>,
+    limits: Limits,
     timeout: Duration,
     drain: Duration,
     task_index: u32,
     traceparent: bool,
     /// The stand-in API, if the job has no target of its own; it ends with this.
     _embedded: Option<Embedded>,
+}
+
+/// What the flags say of how much of a response is read.
+fn limits(args: &RequestArgs) -> Limits {
+    Limits {
+        head_bytes_max: usize::try_from(args.max_response_head).unwrap_or(usize::MAX),
+        body_bytes_max: args.max_response_body,
+        ..Limits::default()
+    }
 }
 
 impl Ground {
@@ -72,6 +83,7 @@ impl Ground {
             origin,
             io_driver: args.machine.io_driver,
             sources: args.machine.local_ips.iter().flatten().copied().collect(),
+            limits: limits(&args.request),
             timeout: args.request.timeout,
             drain: args.drain,
             task_index: args.task_index,
@@ -93,6 +105,7 @@ impl Ground {
             resolver: self.resolver.clone(),
             tls: self.tls.clone(),
             sources: self.sources.clone(),
+            limits: self.limits,
             timeout: self.timeout,
             drain: self.drain,
             thresholds: Vec::new(),
