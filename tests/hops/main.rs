@@ -9,6 +9,7 @@ mod bodies;
 mod cookies;
 mod hostile;
 mod node;
+mod python;
 mod redirects;
 
 use std::path::Path;
