@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::check::CheckArgs;
 use crate::commands::compare::CompareArgs;
+use crate::commands::container::ContainerArgs;
 use crate::commands::replay::ReplayArgs;
 use crate::commands::report::ReportArgs;
 use crate::commands::run::OnlyArgs;
@@ -51,6 +52,8 @@ pub enum Command {
         #[command(subcommand)]
         command: TraceCommand,
     },
+    /// Run a task of a load test on ECS: scenario from S3, results to S3
+    Container(ContainerArgs),
     /// Serve the stand-in API that scenarios are tried against
     Serve(ServeArgs),
 }
@@ -99,6 +102,11 @@ pub struct RunArgs {
     /// The seed of every choice, decimal or 0x…; the same seed gives every bot the same behaviour
     #[arg(long, value_name = "SEED", value_parser = units::seed)]
     pub seed: Option<u64>,
+
+    /// The run's id, which all tasks of a test are given; without --seed the seed follows from it
+    /// [default: drawn]
+    #[arg(long, env = "TALLYHO_RUN_ID", value_name = "ID", value_parser = units::run_id)]
+    pub run_id: Option<String>,
 
     /// Number of this task among several that run the same test; bots are numbered on from it
     #[arg(long, env = "TASK_INDEX", value_name = "N", default_value_t = 0)]
@@ -309,7 +317,7 @@ pub struct MachineArgs {
 /// Where results go.
 #[derive(Args, Debug)]
 pub struct OutputArgs {
-    /// The folder for run.json [default: runs/RUN-ID]
+    /// The folder for run.json [default: runs/RUN-ID, with --run-id runs/RUN-ID/task-N]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
 

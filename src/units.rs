@@ -132,6 +132,26 @@ pub fn stage(text: &str) -> Result<Stage, String> {
     Ok(Stage { duration: duration(time)?, target })
 }
 
+/// Reads a run's id, which is the name of a folder too.
+///
+/// # Errors
+///
+/// Says what was expected, with an example.
+pub fn run_id(text: &str) -> Result<String, String> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let is_id = !text.is_empty() && text.len() <= RUN_ID_BYTES_MAX && text.chars().all(is_plain);
+    if is_id && !text.starts_with(['.', '-']) {
+        return Ok(text.to_owned());
+    }
+    Err(format!(
+        "`{text}` is no run id; write up to {RUN_ID_BYTES_MAX} letters, digits, `-`, `_` and `.`, \
+         for example nightly-2026-11-24"
+    ))
+}
+
+/// Well below the 255 bytes that the name of a folder may have.
+const RUN_ID_BYTES_MAX: usize = 100;
+
 /// Reads a seed: a decimal number or `0x` and hexadecimal digits.
 ///
 /// # Errors

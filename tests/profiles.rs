@@ -147,6 +147,29 @@ fn a_threshold_can_end_the_run_early_but_not_before_its_delay() {
 }
 
 #[test]
+fn a_threshold_that_ends_the_run_cuts_off_what_still_runs() {
+    // Answers only after a minute: draining would take the 20 s of --drain.
+    let server = RawServer::start(|mut stream| {
+        while read_request(&mut stream).is_some() {
+            std::thread::sleep(Duration::from_secs(60));
+        }
+    });
+    for driver in DRIVERS {
+        let url = server.url("/");
+        let load = [&url, "-q", "100/s", "-d", "60s", "--io-driver", driver];
+        let threshold = ["--threshold", "vus: value<1, abortOnFail"];
+        let report = run(&[&load[..], &threshold].concat()).expect_exit(99).report();
+        let took = report.number("/duration_us");
+        assert!((1_900_000..10_000_000).contains(&took), "{driver}: {took} µs");
+        let interrupted = report.number("/summary/interrupted");
+        assert!(interrupted >= 100, "{driver}: {interrupted} interrupted");
+        // What was due when nothing started any more is not held against the run; a worker may
+        // have an arrival in its hands at that moment.
+        assert!(report.number("/summary/dropped") <= 2, "{driver}");
+    }
+}
+
+#[test]
 fn a_signal_beats_a_failed_threshold() {
     let server = no_content();
     let url = server.url("/");

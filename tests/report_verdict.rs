@@ -3,7 +3,9 @@
 mod fixture;
 
 use fixture::{events, facts, measure};
-use tallyho::metrics::{Collector, Exchange, Measured, Recorder, Snapshot, Threshold};
+use tallyho::metrics::{
+    Collector, Exchange, Measured, Recorder, Seconds, Snapshot, Stalls, Strain, Threshold,
+};
 use tallyho::report::{Facts, Report, Severity, State, Warning};
 use tallyho_replay::{Failure, Name};
 
@@ -163,4 +165,64 @@ fn a_threshold_on_a_percentile_of_few_samples_is_warned_about() {
     let warnings: Vec<String> =
         report.warnings.iter().filter(few).map(ToString::to_string).collect();
     assert_eq!(warnings, ["threshold 'p(99)<90000' of http_req_duration rests on 48 samples"]);
+}
+
+/// Twenty seconds of a run without lag, in some of which something kept the generator from running.
+fn strained(seconds: std::ops::Range<usize>, strain: Strain) -> Report {
+    let mut measured = run(0..0, 0, |_| {});
+    for row in &mut measured.timeline.rows[seconds] {
+        row.strain = strain;
+    }
+    measured.workers[1].stalls =
+        Stalls { total_us: strain.stalled_us, ..measured.workers[1].stalls };
+    let timeline = &mut measured.workers[1].timeline;
+    (timeline.stalled_us[4], timeline.cpu_wait_us[4]) = (strain.stalled_us, strain.cpu_wait_us);
+    timeline.cpu_us[4] = strain.cpu_us;
+    judged(measured, |facts| facts.duration = std::time::Duration::from_secs(20))
+}
+
+#[test]
+fn a_worker_that_stood_still_degrades_the_run_and_for_long_makes_it_invalid() {
+    // 5 % of the 20 s are one second.
+    for (stalled_us, state) in [(900_000, State::Degraded), (1_100_000, State::Invalid)] {
+        let report = strained(4..5, Strain { stalled_us, ..Strain::default() });
+        assert_eq!(report.verdict.state, state, "{stalled_us}");
+        assert_eq!(report.verdict.since_second, Some(4));
+        let evidence = &report.verdict.evidence[0];
+        assert!(
+            evidence.starts_with("worker 0/1 stood still between 00:04 and 00:05"),
+            "{evidence}"
+        );
+    }
+}
+
+#[test]
+fn a_worker_that_had_no_cpu_or_no_room_left_degrades_the_run() {
+    let waited = Strain { cpu_wait_us: 350_000, ..Strain::default() };
+    let report = strained(4..6, waited);
+    assert_eq!(report.verdict.state, State::Degraded);
+    assert_eq!(
+        report.verdict.evidence,
+        ["worker 0/1 had to wait for a CPU in 2 seconds between 00:04 and 00:06, up to 350ms in \
+             a second"]
+    );
+    let busy = Strain { cpu_us: 990_000, ..Strain::default() };
+    assert_eq!(strained(4..5, busy).verdict.state, State::Ok, "one second of twenty");
+    let report = strained(4..7, busy);
+    assert_eq!(report.verdict.state, State::Degraded);
+    assert!(report.verdict.evidence[0].contains("used all of its core in 3 seconds"));
+}
+
+#[test]
+fn what_the_machine_did_is_told_with_its_seconds() {
+    let report = judged(run(0..0, 0, |_| {}), |facts| {
+        facts.task.health.cpu_periods = 200;
+        facts.task.health.cpu_periods_throttled = 2;
+        facts.task.health.cpu_throttled_us = 80_000;
+        facts.task.health.cpu_throttled_seconds = Some(Seconds { from: 7, to: 9 });
+        facts.task.health.cpu_stolen_seconds = Some(Seconds { from: 3, to: 4 });
+    });
+    assert_eq!(report.verdict.state, State::Degraded);
+    assert_eq!(report.verdict.since_second, Some(3));
+    assert!(report.verdict.evidence[0].ends_with(", between 00:07 and 00:09"));
 }

@@ -66,11 +66,16 @@ fn files(run: &Path) -> anyhow::Result<Vec<PathBuf>> {
         return Ok(vec![run.to_owned()]);
     }
     let failed = || format!("{}: cannot read the run's folder", run.display());
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(run).with_context(failed)? {
-        let path = entry.with_context(failed)?.path();
-        if path.extension().is_some_and(|extension| extension == EXTENSION) {
-            files.push(path);
+    let (mut files, mut folders) = (Vec::new(), vec![run.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).with_context(failed)? {
+            let path = entry.with_context(failed)?.path();
+            if path.extension().is_some_and(|extension| extension == EXTENSION) {
+                files.push(path);
+            } else if folder == run && path.is_dir() {
+                // The folder of one of several tasks.
+                folders.push(path);
+            }
         }
     }
     files.sort();

@@ -39,7 +39,7 @@ enum Order {
 }
 
 /// What Poisson draws are keyed by, besides the number of the arrival.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Key {
     pub(super) seed: u64,
     pub(super) scenario: u64,

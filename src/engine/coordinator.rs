@@ -11,12 +11,13 @@ use std::time::{Duration, Instant, SystemTime};
 use super::DriverReport;
 use super::clock::RunClock;
 use super::control::{Control, Phase};
-use super::health::{Health, Meter};
+use super::health::Meter;
+use super::pacing::first_numbers;
 use super::plan::RunPlan;
 use super::scribe::{Outlet, Scribe, TraceResult};
 use super::tracer::{Failing, add_group};
 use super::worker::{Message, Report, Setup, Shared, run_thread};
-use crate::metrics::{Collector, Measured, Snapshot, Threshold};
+use crate::metrics::{Collector, Health, Measured, Snapshot, Threshold};
 
 /// What a finished run measured.
 pub struct RunResult {
@@ -67,7 +68,9 @@ pub fn run(
         scenario.profile.check().map_err(refused)?;
     }
     let claimed = plan.scenarios.iter().map(|_| Arc::default()).collect();
-    let shared = Shared { plan: Arc::new(plan), control: Arc::clone(control), claimed };
+    let first_numbers = first_numbers(&plan)?;
+    let control_of_all = Arc::clone(control);
+    let shared = Shared { plan: Arc::new(plan), control: control_of_all, claimed, first_numbers };
     let (messages, inbox) = channel();
     let workers = shared.plan.pins.len();
     let trace =
@@ -77,9 +80,9 @@ pub fn run(
     drop(messages);
     let drivers = crew.wait_until_ready(&inbox)?;
     observer.started(&drivers);
-    let mut meter = Meter::start();
     let mut judge = Judge::new(&shared.plan.thresholds);
     let (started_at, origin) = (SystemTime::now(), Instant::now());
+    let mut meter = Meter::start(origin);
     crew.release(RunClock::starting_at(origin));
     let mut gathered = Gathered::new(crew.threads.len());
     while gathered.done < crew.threads.len() {
@@ -88,7 +91,9 @@ pub fn run(
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
         }
-        meter.look();
+        if let Some((seconds, strain)) = meter.look() {
+            seconds.for_each(|second| gathered.collector.add_strain(second, &strain));
+        }
         let elapsed = origin.elapsed();
         judge.look(elapsed, &gathered.collector, control);
         observer.tick(elapsed, control.active_bots(), &gathered.collector);
@@ -140,7 +145,8 @@ impl<'a> Judge<'a> {
             |threshold: &&&Threshold| threshold.aborts(threshold.evaluate(&view).outcome, elapsed);
         if let Some(threshold) = self.thresholds.iter().find(fails) {
             self.failed = Some(format!("{}: {}", threshold.key, threshold.expression));
-            control.advance(Phase::Drain);
+            // As in k6: what still runs is cut off, so that no time is spent on a lost run.
+            control.advance(Phase::Interrupt);
         }
     }
 }

@@ -1,96 +1,90 @@
 //! How the machine treated the generator during a run: CPU, quota, stolen time, files, ports,
 //! memory.
 //!
-//! Counters are read before and after; what has a greatest value (files, sockets) is looked at
-//! about once a second. All of it comes from files that any process may read; a file that is not
-//! there leaves its figures at zero, which stands for "not known".
+//! Counters are read before and after, and about once a second, so that what the machine did has a
+//! place in time; so often too what has a greatest value (files, sockets) is looked at. All of it
+//! comes from files that any process may read; a file that is not there leaves its figures at zero,
+//! which stands for "not known".
 //! Knows nothing of requests.
 
-use std::time::{Duration, Instant};
+use std::ops::Range;
+use std::time::Instant;
 
+use super::cgroup::{Groups, Throttling};
 use super::clock::micros;
 use super::machine;
-
-/// What was seen of the machine. Zero is "not known" where it cannot be a count.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Health {
-    /// CPU time of the whole process, µs.
-    pub cpu_us: u64,
-    /// Periods of the container's CPU limit; 0 without a limit.
-    pub cpu_periods: u64,
-    /// Those of them in which the process was stopped.
-    pub cpu_periods_throttled: u64,
-    /// For how long in all, µs.
-    pub cpu_throttled_us: u64,
-    /// CPU time that the hypervisor gave to others while this machine wanted it, µs.
-    pub cpu_stolen_us: u64,
-    /// Of how much CPU time of the machine, idle time included, µs.
-    pub cpu_machine_us: u64,
-    /// The most files the process had open.
-    pub files_open_max: u64,
-    /// The most TCP sockets the machine (or its network namespace) had, closing ones included.
-    pub sockets_max: u64,
-    /// Ports for connections to one address from one source address.
-    pub ports: u64,
-    /// The most memory the process had, bytes.
-    pub memory_bytes_max: u64,
-}
+use crate::metrics::{Health, Strain};
 
 /// Looks at the machine while a run goes on.
 pub(super) struct Meter {
+    groups: Groups,
+    start: Instant,
     before: Counters,
+    /// At the end of the second that was looked at last, and how many seconds had passed.
+    last: Counters,
+    seconds: u64,
     health: Health,
-    next_look: Instant,
 }
 
 /// What only grows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Counters {
     cpu_us: u64,
-    quota: Quota,
+    throttling: Throttling,
     stolen_us: u64,
     machine_us: u64,
 }
 
-/// A cgroup's `cpu.stat`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Quota {
-    periods: u64,
-    throttled: u64,
-    throttled_us: u64,
-}
-
-/// How often files and sockets are counted.
-const LOOK_INTERVAL: Duration = Duration::from_secs(1);
-
 impl Meter {
-    /// Begins to look.
-    pub(super) fn start() -> Self {
-        let now = Instant::now();
-        Self { before: Counters::read(), health: Health::default(), next_look: now }
+    /// Begins to look at the start of the run.
+    pub(super) fn start(start: Instant) -> Self {
+        let groups = Groups::detect();
+        let before = Counters::read(&groups);
+        let health = Health::default();
+        let mut meter = Self { groups, start, before, last: before, seconds: 0, health };
+        meter.count();
+        meter
     }
 
-    /// Counts what has a greatest value, when it is time.
-    pub(super) fn look(&mut self) {
-        let now = Instant::now();
-        if now >= self.next_look {
-            self.next_look = now + LOOK_INTERVAL;
-            self.health.files_open_max = self.health.files_open_max.max(files_open());
-            let sockets = read("/proc/net/sockstat").as_deref().map_or(0, sockets);
-            self.health.sockets_max = self.health.sockets_max.max(sockets);
+    /// Looks about once a second, and says which seconds have passed since the last time and what
+    /// the machine did in them.
+    pub(super) fn look(&mut self) -> Option<(Range<u64>, Strain)> {
+        let seconds = self.start.elapsed().as_secs();
+        if seconds <= self.seconds {
+            return None;
         }
+        self.count();
+        let now = Counters::read(&self.groups);
+        let spent = now.since(&self.last);
+        let stolen = (spent.stolen_us * 1_000_000).checked_div(spent.machine_us);
+        let strain = Strain {
+            cpu_throttled_us: spent.throttling.throttled_us / (seconds - self.seconds),
+            cpu_stolen_ppm: stolen.unwrap_or(0),
+            ..Strain::default()
+        };
+        let passed = self.seconds..seconds;
+        self.health.add_seconds(passed.start, passed.end, &strain);
+        (self.last, self.seconds) = (now, seconds);
+        Some((passed, strain))
+    }
+
+    /// Counts what has a greatest value.
+    fn count(&mut self) {
+        self.health.files_open_max = self.health.files_open_max.max(files_open());
+        let sockets = read("/proc/net/sockstat").as_deref().map_or(0, sockets);
+        self.health.sockets_max = self.health.sockets_max.max(sockets);
     }
 
     /// What was seen, until now.
     pub(super) fn finish(self) -> Health {
-        let (before, after) = (self.before, Counters::read());
+        let spent = Counters::read(&self.groups).since(&self.before);
         Health {
-            cpu_us: after.cpu_us - before.cpu_us,
-            cpu_periods: after.quota.periods.saturating_sub(before.quota.periods),
-            cpu_periods_throttled: after.quota.throttled.saturating_sub(before.quota.throttled),
-            cpu_throttled_us: after.quota.throttled_us.saturating_sub(before.quota.throttled_us),
-            cpu_stolen_us: after.stolen_us.saturating_sub(before.stolen_us),
-            cpu_machine_us: after.machine_us.saturating_sub(before.machine_us),
+            cpu_us: spent.cpu_us,
+            cpu_periods: spent.throttling.periods,
+            cpu_periods_throttled: spent.throttling.throttled,
+            cpu_throttled_us: spent.throttling.throttled_us,
+            cpu_stolen_us: spent.stolen_us,
+            cpu_machine_us: spent.machine_us,
             ports: read("/proc/sys/net/ipv4/ip_local_port_range").as_deref().map_or(0, ports),
             memory_bytes_max: read("/proc/self/status").as_deref().map_or(0, memory_bytes),
             ..self.health
@@ -99,16 +93,24 @@ impl Meter {
 }
 
 impl Counters {
-    fn read() -> Self {
+    fn read(groups: &Groups) -> Self {
         let (stolen_us, machine_us) = read("/proc/stat").as_deref().map_or((0, 0), stolen);
-        // Version 2 of cgroups, as in a container's own namespace, then version 1.
-        let places = ["/sys/fs/cgroup/cpu.stat", "/sys/fs/cgroup/cpu/cpu.stat"];
-        let quota = places.iter().find_map(|place| read(place));
+        let cpu_us = micros(machine::process_cpu());
+        Self { cpu_us, throttling: groups.throttling(), stolen_us, machine_us }
+    }
+
+    /// What was added since; a counter that went back counts as not known.
+    fn since(&self, before: &Self) -> Self {
+        let (now, then) = (&self.throttling, &before.throttling);
         Self {
-            cpu_us: micros(machine::process_cpu()),
-            quota: quota.as_deref().map_or_else(Quota::default, quota_of),
-            stolen_us,
-            machine_us,
+            cpu_us: self.cpu_us.saturating_sub(before.cpu_us),
+            throttling: Throttling {
+                periods: now.periods.saturating_sub(then.periods),
+                throttled: now.throttled.saturating_sub(then.throttled),
+                throttled_us: now.throttled_us.saturating_sub(then.throttled_us),
+            },
+            stolen_us: self.stolen_us.saturating_sub(before.stolen_us),
+            machine_us: self.machine_us.saturating_sub(before.machine_us),
         }
     }
 }
@@ -121,16 +123,6 @@ fn read(path: &str) -> Option<String> {
 fn number(text: &str, word: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(word))?;
     line.trim_start_matches(':').split_whitespace().next()?.parse().ok()
-}
-
-fn quota_of(text: &str) -> Quota {
-    let in_us = number(text, "throttled_usec");
-    let in_ns = || number(text, "throttled_time").map(|ns| ns / 1_000);
-    Quota {
-        periods: number(text, "nr_periods").unwrap_or(0),
-        throttled: number(text, "nr_throttled").unwrap_or(0),
-        throttled_us: in_us.or_else(in_ns).unwrap_or(0),
-    }
 }
 
 /// Stolen and all CPU time since boot: the eighth column of the first line of `/proc/stat`, and the
@@ -183,16 +175,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn throttling_is_read_from_both_versions_of_cgroups() {
-        let expected = Quota { periods: 120, throttled: 7, throttled_us: 35_000 };
-        let second = "usage_usec 9\nnr_periods 120\nnr_throttled 7\nthrottled_usec 35000\n";
-        let first = "nr_periods 120\nnr_throttled 7\nthrottled_time 35000999\n";
-        assert_eq!(quota_of(second), expected);
-        assert_eq!(quota_of(first), expected);
-        assert_eq!(quota_of("usage_usec 9\n"), Quota::default());
-    }
-
-    #[test]
     fn stolen_time_is_the_eighth_column_and_guests_are_not_counted_twice() {
         let text = "cpu  100 0 50 800 10 0 5 35 90 9\ncpu0 1 2 3 4 5 6 7 8 9 10\n";
         assert_eq!(stolen(text), (350_000, 10_000_000));
@@ -209,9 +191,8 @@ mod tests {
 
     #[test]
     fn a_running_process_has_files_and_memory() {
-        let mut meter = Meter::start();
         let held: Vec<_> = (0..50).map(|_| std::fs::File::open("/dev/null")).collect();
-        meter.look();
+        let meter = Meter::start(Instant::now());
         let health = meter.finish();
         assert!(health.files_open_max >= held.len() as u64, "{health:?}");
         assert!(health.memory_bytes_max > 1_000_000 && health.ports > 0, "{health:?}");

@@ -10,6 +10,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
 
+use super::cgroup::Groups;
+
 /// The cores that this process may use, and how much of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cores {
@@ -27,8 +29,17 @@ impl Cores {
             Ok(mask) => (0..CpuSet::MAX_CPU).filter(|&core| mask.is_set(core)).collect(),
             Err(_) => vec![0],
         };
-        let quota = std::fs::read_to_string("/sys/fs/cgroup/cpu.max").ok();
-        Self { allowed, quota_millicores: quota.as_deref().and_then(quota_millicores) }
+        Self { allowed, quota_millicores: Groups::detect().quota_millicores() }
+    }
+
+    /// These cores under a limit that the cgroup does not show, in thousandths of a core. A limit
+    /// that leaves all of them is none.
+    #[must_use]
+    pub fn limited_to(mut self, millicores: Option<u64>) -> Self {
+        let all = self.allowed.len() as u64 * 1_000;
+        let limits = [self.quota_millicores, millicores].into_iter().flatten();
+        self.quota_millicores = limits.filter(|&limit| limit < all).min();
+        self
     }
 
     /// How many workers make use of these cores: all of them, but no more than the quota feeds.
@@ -55,14 +66,6 @@ impl Cores {
         let can_pin = self.quota_millicores.is_none() && workers <= self.allowed.len();
         (0..workers).map(|worker| can_pin.then(|| self.allowed[worker])).collect()
     }
-}
-
-/// Parses cgroup v2's `cpu.max`: `"150000 100000"` is one and a half cores, `"max 100000"` is no
-/// quota.
-fn quota_millicores(text: &str) -> Option<u64> {
-    let (quota, period) = text.trim().split_once(' ')?;
-    let (quota, period): (u64, u64) = (quota.parse().ok()?, period.parse().ok()?);
-    (quota * 1_000).checked_div(period)
 }
 
 /// Pins the calling thread to one core.
@@ -114,6 +117,13 @@ pub(super) fn thread_cpu() -> Duration {
     cpu(ClockId::ThreadCPUTime)
 }
 
+/// For how long the calling thread was ready to run and had no CPU: others had it, or the
+/// container's CPU limit was used up. None where the kernel does not count it.
+pub(super) fn thread_cpu_wait() -> Option<Duration> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    text.split_whitespace().nth(1)?.parse().ok().map(Duration::from_nanos)
+}
+
 /// CPU time that the whole process has used.
 pub(super) fn process_cpu() -> Duration {
     cpu(ClockId::ProcessCPUTime)
@@ -131,12 +141,17 @@ mod tests {
 
     #[test]
     fn a_quota_limits_the_workers_and_stops_pinning() {
-        assert_eq!(quota_millicores("150000 100000\n"), Some(1_500));
-        assert_eq!(quota_millicores("max 100000\n"), None);
         let mut cores = Cores { allowed: vec![0, 2, 4, 6], quota_millicores: Some(1_500) };
         assert_eq!(cores.workers(), 2);
         assert_eq!(cores.pins(2), [None, None]);
+        let limited = |limit| cores.clone().limited_to(Some(limit)).quota_millicores;
+        assert_eq!(
+            (limited(500), limited(2_000), limited(4_000)),
+            (Some(500), Some(1_500), Some(1_500))
+        );
         cores.quota_millicores = None;
+        assert_eq!(cores.clone().limited_to(Some(4_000)).pins(4), cores.pins(4), "all cores");
+        assert_eq!(cores.clone().limited_to(Some(250)).pins(1), [None]);
         assert_eq!(cores.workers(), 4);
         assert_eq!(cores.pins(2), [Some(0), Some(2)]);
     }

@@ -9,6 +9,7 @@
 mod account;
 mod arrivals;
 mod buffers;
+mod cgroup;
 mod clock;
 mod connection;
 mod connector;
@@ -38,7 +39,6 @@ mod worker;
 pub use control::{Control, Phase};
 pub use coordinator::{Observer, RunResult, run};
 pub use driver::{DriverChoice, DriverReport};
-pub use health::Health;
 pub use machine::{Cores, FileLimit};
 pub use origin::tls_host;
 pub use plan::{Beginning, BotMaker, RunPlan, ScenarioPlan};

@@ -5,9 +5,10 @@
 //! number, so that who does what follows from the plan alone. Only sessions that all bots share are
 //! claimed from a common counter.
 //!
-//! Numbers are global, so tasks never overlap: a bot's is `task_index * bots_per_task + local`.
-//! Where which bot runs next is a matter of timing, sessions are numbered instead, by arrival or by
-//! iteration. Knows nothing of IO: it is told the time and answers with sessions.
+//! Numbers are global, so neither tasks nor scenarios overlap: a bot's is its scenario's first
+//! number (see [`first_numbers`]) plus its own. Where which bot runs next is a matter of timing,
+//! sessions are numbered instead, by arrival or by iteration. Knows nothing of IO: it is told the
+//! time and answers with sessions.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -19,7 +20,7 @@ use std::task::Poll;
 use super::arrivals::{Arrivals, Key};
 use super::clock::{Micros, micros};
 use super::control::{Control, Phase};
-use super::plan::ScenarioPlan;
+use super::plan::{RunPlan, ScenarioPlan};
 use super::ramp::{self, Stretch};
 use super::schedule::{OnNoFreeBot, Profile, Supply};
 use super::timer::{NEVER, SlotIndex, Slots};
@@ -88,6 +89,8 @@ struct OpenModel {
     /// The next arrival of this worker, by its number in the task, and when it is due; no time
     /// when there will be no more.
     next: Cell<(u64, Option<Micros>)>,
+    /// When arrivals were last looked at while the run went on.
+    pumped_at: Cell<Micros>,
     idle: RefCell<VecDeque<SlotIndex>>,
     /// Sessions handed to bots that are about to wake.
     assigned: RefCell<Vec<Option<Assignment>>>,
@@ -112,12 +115,37 @@ pub(super) struct Position {
     pub(super) worker: usize,
     pub(super) workers: usize,
     pub(super) task_index: u32,
-    /// The number of the scenario's first bot.
-    pub(super) first_bot: u64,
+    /// The number of the scenario's first bot, or of its first session where those are numbered.
+    pub(super) first_number: u64,
     /// The number of each bot's first session.
     pub(super) first_session: u64,
     /// What Poisson arrivals are drawn from.
     pub(super) seed: u64,
+}
+
+/// Where the numbers of each scenario start in this task: one behind the other, so that accounts
+/// and whatever else a bot derives from its number are its own.
+///
+/// # Errors
+///
+/// When there are more numbers than 64 bits hold.
+pub(super) fn first_numbers(plan: &RunPlan) -> Result<Vec<u64>, String> {
+    let too_many = || "the scenarios have more sessions than can be numbered".to_owned();
+    let mut next = 0_u64;
+    let mut firsts = Vec::with_capacity(plan.scenarios.len());
+    for scenario in plan.scenarios.iter().filter(|scenario| scenario.begin.is_none()) {
+        firsts.push(next);
+        next = next.checked_add(scenario.profile.numbers()).ok_or_else(too_many)?;
+    }
+    let per_task = next.max(plan.facts.bots_per_task);
+    let first = per_task.checked_mul(u64::from(plan.task_index)).ok_or_else(too_many)?;
+    first.checked_add(per_task).ok_or_else(too_many)?;
+    let mut firsts = firsts.into_iter().map(|number| first + number);
+    let numbers = plan.scenarios.iter().map(|scenario| match &scenario.begin {
+        Some(begin) => begin.bot,
+        None => firsts.next().expect("one for each that has no number of its own"),
+    });
+    Ok(numbers.collect())
 }
 
 impl Pacing {
@@ -139,17 +167,12 @@ impl Pacing {
                 next: Cell::new((first, arrivals.due(first))),
                 arrivals,
                 supply,
+                pumped_at: Cell::new(0),
                 idle: RefCell::default(),
                 assigned: RefCell::default(),
                 fresh: RefCell::default(),
             }
         });
-        let task = u64::from(task_index);
-        let first_number = match (&profile, &open) {
-            (_, Some(open)) => task * open.arrivals.numbers,
-            (Profile::SharedIterations { iterations, .. }, _) => task * iterations,
-            _ => position.first_bot,
-        };
         let start = micros(plan.start);
         let end = start.saturating_add(profile.duration_us());
         let graceful_stop = micros(plan.graceful_stop);
@@ -158,7 +181,7 @@ impl Pacing {
             profile,
             control,
             claimed,
-            first_number,
+            first_number: position.first_number,
             first_session: position.first_session,
             worker,
             workers,
@@ -335,14 +358,18 @@ impl Pacing {
         })
     }
 
-    /// Hands due arrivals to free bots, asks for more bots where there are none, and drops what
-    /// may not wait. Arrivals that wait are taken, oldest first, by bots that end a session.
-    pub(super) fn pump(&self, slots: &Slots, now: Micros) -> Pumped {
+    /// Hands arrivals that are due at `now`, and were due before `end`, to free bots, asks for more
+    /// bots where there are none, and drops what may not wait. Arrivals that wait are taken, oldest
+    /// first, by bots that end a session.
+    pub(super) fn pump(&self, slots: &Slots, now: Micros, end: Micros) -> Pumped {
         let mut pumped = Pumped { again: NEVER, ..Pumped::default() };
         let Some(open) = &self.open else { return pumped };
+        if self.control.phase() == Phase::Run {
+            open.pumped_at.set(now);
+        }
         let max = self.share(open.supply.max);
         while let Some(due) = self.next_due(open) {
-            if due > now {
+            if due > now || due >= end {
                 pumped.again = due;
                 return pumped;
             }
@@ -374,8 +401,14 @@ impl Pacing {
     }
 
     /// Sessions of this worker that were due by `now`; none where a session is due when a bot is.
+    /// Nothing is due any more when the run was told to stop.
     pub(super) fn due(&self, now: Micros) -> u64 {
-        let (Some(open), true) = (&self.open, now >= self.start) else { return 0 };
+        let Some(open) = &self.open else { return 0 };
+        let is_running = self.control.phase() == Phase::Run;
+        let now = if is_running { now } else { now.min(open.pumped_at.get()) };
+        if now < self.start {
+            return 0;
+        }
         if self.worker >= self.workers {
             return 0;
         }

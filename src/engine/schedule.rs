@@ -181,6 +181,15 @@ impl Profile {
         }
     }
 
+    /// How many numbers a task's bots have; where sessions are numbered, how many those have.
+    #[must_use]
+    pub fn numbers(&self) -> u64 {
+        match self {
+            Self::SharedIterations { iterations, .. } => *iterations,
+            _ => self.arrivals(Key::default()).map_or_else(|| self.vus(), |all| all.numbers),
+        }
+    }
+
     /// The same with these bots for its arrivals; a closed model has none.
     #[must_use]
     pub fn supplied(mut self, wanted: Supply) -> Self {

@@ -200,6 +200,15 @@ impl Slots {
     }
 }
 
+/// The end of a wait.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Woken {
+    /// The time.
+    pub(super) now: Micros,
+    /// How much later that is than what was waited for.
+    pub(super) late: Micros,
+}
+
 /// The instants at which a worker's bots want to be woken.
 pub(super) struct Timer {
     clock: RunClock,
@@ -259,8 +268,8 @@ impl Timer {
         }
     }
 
-    /// Waits until the earliest of the sleeps and `also`, and returns the time.
-    pub(super) async fn wait(&self, ready: &Readiness, also: Micros) -> Micros {
+    /// Waits until the earliest of the sleeps and `also`.
+    pub(super) async fn wait(&self, ready: &Readiness, also: Micros) -> Woken {
         let earliest = self.due.borrow().peek().map_or(NEVER, |&Reverse((wake_at, _))| wake_at);
         self.armed.set(NEVER);
         self.arm(earliest.min(also));
@@ -274,7 +283,7 @@ impl Timer {
         }
         let now = self.clock.now();
         self.last_wake.set(now);
-        now
+        Woken { now, late: now.saturating_sub(self.armed.get()) }
     }
 
     /// Moves the wake-up forward to `wake_at`, but not closer than [`WAKE_INTERVAL_MIN_US`] to the

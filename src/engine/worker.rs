@@ -27,10 +27,10 @@ use super::pacing::{Next, Pace, Pacing, Position};
 use super::plan::RunPlan;
 use super::player::Player;
 use super::scribe::Outlet;
-use super::timer::{NEVER, SCAN_INTERVAL_US, SlotIndex, Slots, Timer};
+use super::timer::{NEVER, SCAN_INTERVAL_US, SlotIndex, Slots, Timer, Woken};
 use super::tracer::{Failing, Tracer};
 use super::{DriverReport, driver, machine};
-use crate::metrics::{Recorder, ScenarioIndex, Snapshot};
+use crate::metrics::{Recorder, ScenarioIndex, Snapshot, Stalls};
 
 /// What a worker tells the coordinator.
 pub(super) enum Message {
@@ -58,6 +58,8 @@ pub(super) struct Shared {
     pub(super) control: Arc<Control>,
     /// For each scenario, how many of the sessions that all bots share have been claimed.
     pub(super) claimed: Vec<Arc<AtomicU64>>,
+    /// For each scenario, where its numbers start.
+    pub(super) first_numbers: Vec<u64>,
 }
 
 /// What a worker's thread is given.
@@ -190,13 +192,14 @@ impl Worker {
             }
         }
         let readiness = self.timer.readiness().expect("the timer's descriptor can be registered");
-        let mut watch = Watch { next_scan: 0, second: 1, phase: Phase::Run, cut_off: NEVER };
+        let mut watch = Watch::new();
         while self.bots_alive.get() > 0 {
-            let next_arrival = self.pump(self.clock.now());
+            let next_arrival = self.pump(self.clock.now(), NEVER);
             let also = watch.next_scan.min(next_arrival).min(watch.second * SECOND);
-            let now = self.timer.wait(&readiness, also).await;
-            self.timer.fire(&self.slots, now);
-            self.keep_watch(&mut watch, &link, now);
+            let woken = self.timer.wait(&readiness, also).await;
+            self.report_seconds(&mut watch, &link, woken);
+            self.timer.fire(&self.slots, woken.now);
+            self.keep_watch(&mut watch, woken.now);
         }
         let now = self.clock.now();
         for scenario in &self.scenarios {
@@ -218,11 +221,11 @@ impl Worker {
         monoio::spawn(Rc::clone(self).run_bot(Rc::clone(scenario), pace, slot));
     }
 
-    /// Hands out what is due, and returns when the next arrival is.
-    fn pump(self: &Rc<Self>, now: Micros) -> Micros {
+    /// Hands out what is due now and was due before `end`, and returns when the next arrival is.
+    fn pump(self: &Rc<Self>, now: Micros, end: Micros) -> Micros {
         let mut again = NEVER;
         for scenario in &self.scenarios {
-            let pumped = scenario.pacing.pump(&self.slots, now);
+            let pumped = scenario.pacing.pump(&self.slots, now, end);
             (0..pumped.make).for_each(|_| self.make_bot(scenario));
             self.dropped(scenario, pumped.dropped);
             again = again.min(pumped.again);
@@ -238,18 +241,41 @@ impl Worker {
         }
     }
 
-    /// Deadlines, phases and the report of the second, each when it is time.
-    fn keep_watch(&self, watch: &mut Watch, link: &Link, now: Micros) {
-        if now >= watch.second * SECOND {
-            let report = self.report(link, watch.second, now);
-            watch.second = now / SECOND + 1;
+    /// Reports every second that is over. One that the worker slept through is reported like any
+    /// other: what was due in it, and was dropped, counts where it was due.
+    fn report_seconds(self: &Rc<Self>, watch: &mut Watch, link: &Link, woken: Woken) {
+        let Woken { now, late } = woken;
+        let mut still_since = now;
+        if late >= STALL_US {
+            still_since = now - late;
+            let cpu_us = micros(machine::thread_cpu().saturating_sub(watch.cpu));
+            let stalls = Stalls { total_us: 0, longest_us: late, cpu_us };
+            self.recorder.borrow_mut().stalled(&stalls);
+        }
+        let stood_still = |from: Micros, to: Micros| {
+            let stalls = Stalls { total_us: to.saturating_sub(from), ..Stalls::default() };
+            self.recorder.borrow_mut().stalled(&stalls);
+        };
+        while now >= watch.second * SECOND {
+            let end = watch.second * SECOND;
+            let _looked_at_again = self.pump(now, end);
+            stood_still(still_since, end);
+            still_since = still_since.max(end);
+            let report = self.report(link, watch.second, end - 1);
+            watch.second += 1;
             let message = Message::Second(link.index, Box::new(report));
             let _coordinator_gone = link.messages.send(message);
         }
+        stood_still(still_since, now);
+    }
+
+    /// Deadlines and phases, each when it is time.
+    fn keep_watch(&self, watch: &mut Watch, now: Micros) {
         if now < watch.next_scan {
             return;
         }
         watch.next_scan = now + SCAN_INTERVAL_US;
+        watch.cpu = machine::thread_cpu();
         self.slots.scan(now);
         self.tracer.tick(now);
         let phase = self.control.phase();
@@ -263,6 +289,7 @@ impl Worker {
         }
     }
 
+    /// What happened since the last report, and was due until and at `now`.
     fn report(&self, link: &Link, second: u64, now: Micros) -> Report {
         let spare = link.spares.try_recv().unwrap_or_default();
         let mut recorder = self.recorder.borrow_mut();
@@ -271,7 +298,8 @@ impl Worker {
             recorder.due(scenario.index, due - scenario.due_reported.replace(due));
         }
         recorder.bots(self.bots_playing.get(), self.bots_made.get());
-        recorder.cpu(micros(machine::thread_cpu()));
+        let waited = machine::thread_cpu_wait().unwrap_or_default();
+        recorder.cpu(micros(machine::thread_cpu()), micros(waited));
         Report { second: second - 1, snapshot: recorder.swap(spare) }
     }
 
@@ -390,19 +418,17 @@ fn scratch(plan: &RunPlan) -> Rc<Scratch> {
 fn scenarios(shared: &Shared, worker: usize, recorder: &mut Recorder) -> Vec<Rc<Scenario>> {
     let plan = &shared.plan;
     let workers = plan.pins.len();
-    let mut first_bot = u64::from(plan.task_index) * plan.facts.bots_per_task.max(plan.vus());
     let mut scenarios = Vec::with_capacity(plan.scenarios.len());
-    for (scenario, claimed) in plan.scenarios.iter().zip(&shared.claimed) {
-        let task_index = plan.task_index;
-        let seed = plan.facts.seed;
+    let lots = shared.claimed.iter().zip(&shared.first_numbers);
+    for (scenario, (claimed, &first_number)) in plan.scenarios.iter().zip(lots) {
         let begin = scenario.begin.as_ref();
         let position = Position {
             worker,
             workers,
-            task_index,
-            first_bot: begin.map_or(first_bot, |begin| begin.bot),
+            task_index: plan.task_index,
+            first_number,
             first_session: begin.map_or(0, |begin| begin.session),
-            seed,
+            seed: plan.facts.seed,
         };
         let control = Arc::clone(&shared.control);
         scenarios.push(Rc::new(Scenario {
@@ -414,14 +440,14 @@ fn scenarios(shared: &Shared, worker: usize, recorder: &mut Recorder) -> Vec<Rc<
             carry: begin.map(|begin| Arc::clone(&begin.carry)).filter(|carry| !carry.is_empty()),
             due_reported: Cell::new(0),
         }));
-        if begin.is_none() {
-            first_bot += scenario.profile.vus();
-        }
     }
     scenarios
 }
 
 const SECOND: Micros = 1_000_000;
+/// A timer that comes this late was not late because of one turn of the loop, which takes
+/// milliseconds when thousands of answers wait: the worker stood still.
+const STALL_US: Micros = 100_000;
 /// How often a bot looks for the addresses that it waits for.
 const LOOK_UP_US: Micros = 2_000;
 
@@ -433,4 +459,13 @@ struct Watch {
     phase: Phase,
     /// When running sessions are cut off.
     cut_off: Micros,
+    /// The CPU time of the thread at the last scan.
+    cpu: Duration,
+}
+
+impl Watch {
+    fn new() -> Self {
+        let (phase, cpu) = (Phase::Run, machine::thread_cpu());
+        Self { next_scan: 0, second: 1, phase, cut_off: NEVER, cpu }
+    }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::health::{Stalls, Strain};
 use super::histogram::Histogram;
 use super::snapshot::Snapshot;
 use super::threshold::View;
@@ -49,6 +50,10 @@ pub struct WorkerMeasured {
     pub late: u64,
     /// CPU time that its thread used, in µs.
     pub cpu_us: u64,
+    /// For how long it was ready to run and had no CPU, in µs; 0 where the system does not say.
+    pub cpu_wait_us: u64,
+    /// For how long it stood still.
+    pub stalls: Stalls,
     /// Its own schedule lag.
     pub schedule_lag: Histogram<u64>,
     /// The same, row by row.
@@ -86,15 +91,27 @@ impl Collector {
             late: snapshot.late,
             lag_us_max: snapshot.schedule_lag.figures().max_us,
             cpu_us: snapshot.cpu_us,
+            cpu_wait_us: snapshot.cpu_wait_us,
+            stalled_us: snapshot.stalls.total_us,
         };
         measured.requests += sample.requests;
         measured.late += sample.late;
         measured.cpu_us += sample.cpu_us;
+        measured.cpu_wait_us += sample.cpu_wait_us;
+        measured.stalls.add(&snapshot.stalls);
         measured.schedule_lag.add(&snapshot.schedule_lag);
         measured.timeline.add_second(second, sample);
         self.open.entry(second).or_default().add(second, snapshot);
         self.close(second);
         snapshot.clear();
+    }
+
+    /// Adds what the machine did to the generator in a second of the run.
+    pub fn add_strain(&mut self, second: u64, strain: &Strain) {
+        match self.open.get_mut(&second) {
+            Some(open) => open.row.strain.worsen(strain),
+            None => self.timeline.add_strain(second, strain),
+        }
     }
 
     /// Closes what is complete, and what is too old to wait for.
@@ -179,6 +196,12 @@ impl OpenSecond {
         row.bots_active += snapshot.bots_active;
         row.bots_allocated += snapshot.bots_allocated;
         self.schedule_lag.add(&snapshot.schedule_lag);
+        row.strain.worsen(&Strain {
+            stalled_us: snapshot.stalls.total_us,
+            cpu_wait_us: snapshot.cpu_wait_us,
+            cpu_us: snapshot.cpu_us,
+            ..Strain::default()
+        });
     }
 
     fn into_row(self) -> Row {

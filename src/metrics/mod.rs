@@ -8,12 +8,14 @@
 //!
 //! In reading order: `histogram` (fixed layout, so everything adds up), `series` (one request
 //! name), `recorder` (a worker's hot path), `snapshot`, `totals` (the sum of all), `timeline` (the
-//! run second by second), `collector`, `table` (names and kinds of the metrics), `threshold`.
+//! run second by second), `health` (what kept the generator from its work), `collector`,
+//! `table` (names and kinds of the metrics), `threshold`.
 //! Imports nothing of ours but the plain data of `tallyho_replay`: names, notes, failures.
 
 mod coarse;
 mod collector;
 mod encoding;
+mod health;
 mod histogram;
 mod names;
 mod percentile;
@@ -28,6 +30,7 @@ mod totals;
 pub use coarse::CoarseHistogram;
 pub use collector::{Collector, Measured, WorkerMeasured};
 pub use encoding::to_hdr;
+pub use health::{Health, Seconds, Stalls, Strain};
 pub use histogram::{Count, Figures, Histogram, VALUE_US_MAX, rank_of};
 pub use names::OTHER;
 pub use percentile::{carried_us, is_carried};

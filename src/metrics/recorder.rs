@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use tallyho_replay::{Name, Note};
 
+use super::health::Stalls;
 use super::histogram::{Histogram, VALUE_US_MAX};
 use super::names::{NameTable, OTHER, Place};
 use super::series::{Example, Exchange, FailureKind, Series};
@@ -75,6 +76,8 @@ pub struct Recorder {
     bots_allocated: u64,
     /// The thread's CPU clock now, and at the last swap.
     cpu_us: (u64, u64),
+    /// The same of the time for which it was ready and had no CPU.
+    cpu_wait_us: (u64, u64),
 }
 
 /// The names of one scenario or set, and the rows they have in a table shared by all of them.
@@ -128,6 +131,7 @@ impl Recorder {
             bots_active: 0,
             bots_allocated: 0,
             cpu_us: (0, 0),
+            cpu_wait_us: (0, 0),
         }
     }
 
@@ -225,9 +229,15 @@ impl Recorder {
         (self.bots_active, self.bots_allocated) = (active, allocated);
     }
 
-    /// The CPU time that this thread has used since it began; told before every swap.
-    pub fn cpu(&mut self, thread_cpu_us: u64) {
-        self.cpu_us.0 = thread_cpu_us;
+    /// The CPU time that this thread has used since it began, and for how long it was ready and
+    /// had no CPU; told before every swap.
+    pub fn cpu(&mut self, thread_cpu_us: u64, thread_wait_us: u64) {
+        (self.cpu_us.0, self.cpu_wait_us.0) = (thread_cpu_us, thread_wait_us);
+    }
+
+    /// For how long the worker stood still.
+    pub fn stalled(&mut self, stalls: &Stalls) {
+        self.current.stalls.add(stalls);
     }
 
     /// Counts what a bot noted at `at_us` of the run's clock. Log lines are not for the metrics
@@ -311,6 +321,8 @@ impl Recorder {
         (current.bots_active, current.bots_allocated) = (self.bots_active, self.bots_allocated);
         current.cpu_us = self.cpu_us.0.saturating_sub(self.cpu_us.1);
         self.cpu_us.1 = self.cpu_us.0;
+        current.cpu_wait_us = self.cpu_wait_us.0.saturating_sub(self.cpu_wait_us.1);
+        self.cpu_wait_us.1 = self.cpu_wait_us.0;
         for names in &mut self.requests {
             current.bounds.request_names += names.table.take_overflow();
         }
@@ -577,16 +589,16 @@ mod tests {
         let scenario = recorder.scenario("default");
         let series = recorder.series(scenario, &Name::Static("GET /"));
         recorder.exchange(series, &ANSWERED);
-        recorder.cpu(100);
+        recorder.cpu(100, 10);
         let mut first = recorder.swap(Snapshot::default());
         recorder.exchange(series, &ANSWERED);
         let another = recorder.series(scenario, &Name::Static("GET /more"));
         recorder.exchange(another, &ANSWERED);
-        recorder.cpu(350);
-        assert_eq!((first.requests(), first.cpu_us), (1, 100));
+        recorder.cpu(350, 15);
+        assert_eq!((first.requests(), first.cpu_us, first.cpu_wait_us), (1, 100, 10));
         first.clear();
         let second = recorder.swap(first);
-        assert_eq!((second.requests(), second.cpu_us), (2, 250));
+        assert_eq!((second.requests(), second.cpu_us, second.cpu_wait_us), (2, 250, 5));
         recorder.exchange(another, &ANSWERED);
         assert_eq!(recorder.swap(Snapshot::default()).requests(), 1);
     }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::health::Stalls;
 use super::histogram::Histogram;
 use super::series::{Example, FailureKind, Series};
 use super::totals::{Gauge, Share};
@@ -34,6 +35,8 @@ pub struct Snapshot {
     pub(super) bots_active: u64,
     pub(super) bots_allocated: u64,
     pub(super) cpu_us: u64,
+    pub(super) cpu_wait_us: u64,
+    pub(super) stalls: Stalls,
     pub(super) bounds: Bounds,
 }
 
@@ -142,7 +145,8 @@ impl Snapshot {
         self.http_req_connecting.clear();
         self.http_req_tls_handshaking.clear();
         (self.bots_active, self.bots_allocated) = (0, 0);
-        (self.late, self.cpu_us) = (0, 0);
+        (self.late, self.cpu_us, self.cpu_wait_us) = (0, 0, 0);
+        self.stalls = Stalls::default();
         self.bounds = Bounds::default();
     }
 

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::coarse::CoarseHistogram;
+use super::health::Strain;
 
 /// One hour of seconds; at 2 kB per row, some 7 MB of `run.json`.
 pub const ROWS_MAX: usize = 3600;
@@ -50,6 +51,8 @@ pub struct Row {
     pub http_req_duration: CoarseHistogram,
     /// The generator's own delay.
     pub schedule_lag: CoarseHistogram,
+    /// What kept the generator from its work.
+    pub strain: Strain,
 }
 
 /// The rows of a run from its first second, without gaps.
@@ -78,6 +81,10 @@ pub struct WorkerTimeline {
     pub lag_us_max: Vec<u64>,
     /// CPU time that the worker's thread used, in µs.
     pub cpu_us: Vec<u64>,
+    /// For how long it was ready to run and had no CPU, in µs.
+    pub cpu_wait_us: Vec<u64>,
+    /// For how long it stood still, in µs.
+    pub stalled_us: Vec<u64>,
 }
 
 /// One worker's second, to be put into a [`WorkerTimeline`].
@@ -87,6 +94,8 @@ pub(super) struct WorkerSecond {
     pub(super) late: u64,
     pub(super) lag_us_max: u64,
     pub(super) cpu_us: u64,
+    pub(super) cpu_wait_us: u64,
+    pub(super) stalled_us: u64,
 }
 
 impl Row {
@@ -116,6 +125,7 @@ impl Row {
         self.response_time.add(&other.response_time);
         self.http_req_duration.add(&other.http_req_duration);
         self.schedule_lag.add(&other.schedule_lag);
+        self.strain.worsen(&other.strain);
     }
 }
 
@@ -145,6 +155,17 @@ impl Timeline {
         self.extend_to(position);
         let second = self.rows[position].second;
         self.rows[position] = Row { second, ..row.clone() };
+    }
+
+    /// Adds what a machine met in a second.
+    pub(super) fn add_strain(&mut self, second: u64, strain: &Strain) {
+        let mut position = self.position(second);
+        while position >= ROWS_MAX {
+            self.coarsen();
+            position = self.position(second);
+        }
+        self.extend_to(position.max(self.rows.len().saturating_sub(1)));
+        self.rows[position].strain.worsen(strain);
     }
 
     /// Adds the timeline of another task that started at the same instant.
@@ -200,8 +221,15 @@ impl Timeline {
 
 impl Default for WorkerTimeline {
     fn default() -> Self {
-        let (requests, late, lag_us_max, cpu_us) = (vec![], vec![], vec![], vec![]);
-        Self { seconds_per_row: 1, requests, late, lag_us_max, cpu_us }
+        Self {
+            seconds_per_row: 1,
+            requests: Vec::new(),
+            late: Vec::new(),
+            lag_us_max: Vec::new(),
+            cpu_us: Vec::new(),
+            cpu_wait_us: Vec::new(),
+            stalled_us: Vec::new(),
+        }
     }
 }
 
@@ -221,10 +249,19 @@ impl WorkerTimeline {
         self.late[position] += sample.late;
         self.lag_us_max[position] = self.lag_us_max[position].max(sample.lag_us_max);
         self.cpu_us[position] += sample.cpu_us;
+        self.cpu_wait_us[position] += sample.cpu_wait_us;
+        self.stalled_us[position] += sample.stalled_us;
     }
 
-    fn columns(&mut self) -> [&mut Vec<u64>; 4] {
-        [&mut self.requests, &mut self.late, &mut self.lag_us_max, &mut self.cpu_us]
+    fn columns(&mut self) -> [&mut Vec<u64>; 6] {
+        [
+            &mut self.requests,
+            &mut self.late,
+            &mut self.lag_us_max,
+            &mut self.cpu_us,
+            &mut self.cpu_wait_us,
+            &mut self.stalled_us,
+        ]
     }
 
     /// Makes rows longer until one stands for `seconds_per_row`.
@@ -236,12 +273,12 @@ impl WorkerTimeline {
 
     fn coarsen(&mut self) {
         self.seconds_per_row *= 2;
-        let sum = |pair: &[u64]| pair.iter().sum();
         let max = |pair: &[u64]| pair.iter().copied().max().unwrap_or(0);
-        self.requests = self.requests.chunks(2).map(sum).collect();
-        self.late = self.late.chunks(2).map(sum).collect();
-        self.lag_us_max = self.lag_us_max.chunks(2).map(max).collect();
-        self.cpu_us = self.cpu_us.chunks(2).map(sum).collect();
+        let lag_us_max = self.lag_us_max.chunks(2).map(max).collect();
+        for column in self.columns() {
+            *column = column.chunks(2).map(|pair| pair.iter().sum()).collect();
+        }
+        self.lag_us_max = lag_us_max;
     }
 }
 

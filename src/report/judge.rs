@@ -9,7 +9,7 @@ use tallyho_replay::Failure;
 use super::run_json::{Report, Task};
 use super::warning::{Severity, Warning};
 use crate::metrics::threshold::Outcome;
-use crate::metrics::{CoarseHistogram, Row, is_carried};
+use crate::metrics::{CoarseHistogram, Row, WorkerTimeline, is_carried};
 
 /// Dropped arrivals, and failures on the generator's side, above one in a thousand make a run
 /// invalid: they change a p99.9.
@@ -97,6 +97,9 @@ pub(super) fn warnings(report: &Report) -> Vec<Warning> {
     }
     warnings.extend(dropped(report));
     warnings.extend(generator_limit(report));
+    warnings.extend(stalled(report));
+    warnings.extend(starved(report));
+    warnings.extend(busy(report));
     generator_failures(report, &mut warnings);
     for task in &report.tasks {
         task_health(task, &mut warnings);
@@ -140,8 +143,15 @@ fn dropped(report: &Report) -> Option<Warning> {
     Some(Warning::DroppedIterations { dropped, due, from_second, to_second })
 }
 
-/// Whether the generator was the limit in a row of the timeline.
-pub(super) fn is_late(row: &Row) -> bool {
+/// Whether the generator was the limit in a row of the timeline, whatever the reason.
+pub(super) fn is_limited(row: &Row) -> bool {
+    let Row { strain, .. } = row;
+    let machine = strain.is_throttled() || strain.is_stolen();
+    is_late(row) || strain.is_stalled() || strain.is_starved() || strain.is_busy() || machine
+}
+
+/// Whether requests were sent late in a row of the timeline.
+fn is_late(row: &Row) -> bool {
     row.schedule_lag.percentile_us(99.0).is_some_and(|lag| lag >= LAG_US_LATE)
 }
 
@@ -164,24 +174,73 @@ fn generator_limit(report: &Report) -> Option<Warning> {
         seconds_of_run: busy * timeline.seconds_per_row,
         lag_us: lag.percentile_us(percentile).unwrap_or_default(),
         lag_is: lag_is.to_owned(),
-        worker: worst_worker(report, from_second, to_second),
+        worker: worst(report, (from_second, to_second), |timeline| &timeline.late)?.to_string(),
     })
 }
 
-/// The worker that sent most requests late in a window, as TASK/WORKER.
-fn worst_worker(report: &Report, from_second: u64, to_second: u64) -> String {
-    let late_of = |worker: &super::Worker| {
+/// A worker that stood still, and so had no chance to be late.
+fn stalled(report: &Report) -> Option<Warning> {
+    let window = window(report, |row| row.strain.is_stalled())?;
+    let worst = worst(report, window, |timeline| &timeline.stalled_us)?;
+    let stalls = worst.measured.stalls;
+    Some(Warning::GeneratorStalled {
+        from_second: window.0,
+        to_second: window.1,
+        worker: worst.to_string(),
+        longest_us: stalls.longest_us,
+        total_us: stalls.total_us,
+        cpu_us: stalls.cpu_us,
+        run_us: report.duration_us,
+    })
+}
+
+/// A worker that was ready to run and had no CPU.
+fn starved(report: &Report) -> Option<Warning> {
+    let rows = || report.timeline.rows.iter().filter(|row| row.strain.is_starved());
+    let window = window(report, |row| row.strain.is_starved())?;
+    Some(Warning::GeneratorStarved {
+        from_second: window.0,
+        to_second: window.1,
+        seconds: rows().count() as u64 * report.timeline.seconds_per_row,
+        wait_us_max: rows().map(|row| row.strain.cpu_wait_us).max().unwrap_or_default(),
+        worker: worst(report, window, |timeline| &timeline.cpu_wait_us)?.to_string(),
+    })
+}
+
+/// A worker that used all of its core for more than some seconds of the run.
+fn busy(report: &Report) -> Option<Warning> {
+    let timeline = &report.timeline;
+    let busy = timeline.rows.iter().filter(|row| row.strain.is_busy()).count() as u64;
+    let of = timeline.rows.iter().filter(|row| row.requests > 0).count() as u64;
+    if super::units::share(busy, of) <= LATE_SECONDS_SHARE_MAX {
+        return None;
+    }
+    let window = window(report, |row| row.strain.is_busy())?;
+    Some(Warning::GeneratorBusy {
+        from_second: window.0,
+        to_second: window.1,
+        seconds: busy * timeline.seconds_per_row,
+        worker: worst(report, window, |timeline| &timeline.cpu_us)?.to_string(),
+    })
+}
+
+/// The worker of which a column of its timeline sums up to most within a window.
+fn worst(
+    report: &Report,
+    (from_second, to_second): (u64, u64),
+    column: impl Fn(&WorkerTimeline) -> &Vec<u64>,
+) -> Option<&super::Worker> {
+    let sum_of = |worker: &super::Worker| {
         let timeline = &worker.measured.timeline;
         let step = timeline.seconds_per_row;
-        let rows = timeline.late.iter().enumerate();
         let inside = |index: usize| {
             let second = index as u64 * step;
             second + step > from_second && second < to_second
         };
-        rows.filter(|(index, _)| inside(*index)).map(|(_, late)| late).sum::<u64>()
+        let rows = column(timeline).iter().enumerate();
+        rows.filter(|(index, _)| inside(*index)).map(|(_, value)| value).sum::<u64>()
     };
-    let worst = report.workers.iter().max_by_key(|worker| (late_of(worker), worker.key()));
-    worst.map_or_else(|| "?".to_owned(), |worker| format!("{}/{}", worker.task, worker.worker))
+    report.workers.iter().max_by_key(|worker| (sum_of(worker), worker.key()))
 }
 
 fn generator_failures(report: &Report, warnings: &mut Vec<Warning>) {
@@ -199,19 +258,22 @@ fn generator_failures(report: &Report, warnings: &mut Vec<Warning>) {
 fn task_health(task: &Task, warnings: &mut Vec<Warning>) {
     let health = &task.health;
     let throttled = super::units::share(health.cpu_periods_throttled, health.cpu_periods);
-    if throttled > THROTTLED_SHARE_MAX {
+    if throttled > THROTTLED_SHARE_MAX || health.cpu_throttled_seconds.is_some() {
         warnings.push(Warning::CpuThrottled {
             task: task.index,
             periods_throttled: health.cpu_periods_throttled,
             periods: health.cpu_periods,
             throttled_us: health.cpu_throttled_us,
+            seconds: health.cpu_throttled_seconds,
         });
     }
-    if super::units::share(health.cpu_stolen_us, health.cpu_machine_us) > STOLEN_SHARE_MAX {
+    let stolen = super::units::share(health.cpu_stolen_us, health.cpu_machine_us);
+    if stolen > STOLEN_SHARE_MAX || health.cpu_stolen_seconds.is_some() {
         warnings.push(Warning::CpuStolen {
             task: task.index,
             stolen_us: health.cpu_stolen_us,
             machine_us: health.cpu_machine_us,
+            seconds: health.cpu_stolen_seconds,
         });
     }
     if super::units::share(health.sockets_max, health.ports) >= SHARE_NEAR {

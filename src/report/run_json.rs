@@ -18,7 +18,7 @@ use super::units::{TimeUnit, duration_in, number, share_percent};
 use super::warning::{Severity, Warning};
 use crate::metrics::threshold::{Outcome, Sample};
 use crate::metrics::{
-    Contains, Measured, Threshold, Timeline, Totals, View, WorkerMeasured, built_in,
+    Contains, Health, Measured, Threshold, Timeline, Totals, View, WorkerMeasured, built_in,
 };
 
 /// The schema of the reports that this version writes.
@@ -147,36 +147,9 @@ pub struct Task {
     /// How many files it may have open.
     pub files_limit: u64,
     /// How it fared.
-    pub health: TaskHealth,
+    pub health: Health,
     /// Warnings that no number gives: what it met before and after the run.
     pub notices: Vec<Warning>,
-}
-
-/// How a process fared.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(default)]
-pub struct TaskHealth {
-    /// CPU time of the whole process, µs.
-    pub cpu_us: u64,
-    /// Periods of the container's CPU limit; 0 without a limit.
-    pub cpu_periods: u64,
-    /// Those of them in which the process was stopped.
-    pub cpu_periods_throttled: u64,
-    /// For how long in all, µs.
-    pub cpu_throttled_us: u64,
-    /// CPU time that the hypervisor gave to others while the machine wanted it, µs.
-    pub cpu_stolen_us: u64,
-    /// Of how much CPU time of the machine, idle time included, µs; 0 when not known.
-    pub cpu_machine_us: u64,
-    /// The most files it had open; 0 when not known.
-    pub files_open_max: u64,
-    /// The most TCP sockets its machine had, closing ones included; 0 when not known.
-    pub sockets_max: u64,
-    /// Ports for connections to one address from one source address; 0 when not known.
-    pub ports: u64,
-    /// The most memory it had, bytes.
-    pub memory_bytes_max: u64,
 }
 
 /// One worker of one task.
@@ -196,6 +169,12 @@ impl Worker {
     /// What workers are ordered by.
     pub(super) const fn key(&self) -> (u32, u32) {
         (self.task, self.worker)
+    }
+}
+
+impl fmt::Display for Worker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.task, self.worker)
     }
 }
 

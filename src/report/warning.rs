@@ -8,6 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::units::{clock, duration_us, share_percent};
+use crate::metrics::Seconds;
 
 /// How much a warning takes from the worth of the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -47,6 +48,47 @@ pub enum Warning {
         /// The worker that was late most often, as TASK/WORKER.
         worker: String,
     },
+    /// A worker stood still: what was to happen meanwhile, happened later.
+    GeneratorStalled {
+        /// The first second in which one did.
+        from_second: u64,
+        /// The second after the last in which one did.
+        to_second: u64,
+        /// The worker that did for longest, as TASK/WORKER.
+        worker: String,
+        /// Its longest standstill, µs.
+        longest_us: u64,
+        /// All of them, µs.
+        total_us: u64,
+        /// CPU time that it used in them, µs.
+        cpu_us: u64,
+        /// The length of the run, µs.
+        run_us: u64,
+    },
+    /// A worker was ready to run and had no CPU.
+    GeneratorStarved {
+        /// The first second in which one waited for long.
+        from_second: u64,
+        /// The second after the last in which one did.
+        to_second: u64,
+        /// How many seconds between them one did.
+        seconds: u64,
+        /// The most that one waited in a second, µs.
+        wait_us_max: u64,
+        /// The worker that waited most, as TASK/WORKER.
+        worker: String,
+    },
+    /// A worker used all of its core.
+    GeneratorBusy {
+        /// The first second in which one did.
+        from_second: u64,
+        /// The second after the last in which one did.
+        to_second: u64,
+        /// How many seconds between them one did.
+        seconds: u64,
+        /// The worker with most CPU time, as TASK/WORKER.
+        worker: String,
+    },
     /// Arrivals for which no bot was free.
     DroppedIterations {
         /// How many.
@@ -75,8 +117,10 @@ pub enum Warning {
         periods_throttled: u64,
         /// Of how many.
         periods: u64,
-        /// For how long in all, µs.
+        /// For how long in all, added over its CPUs, µs.
         throttled_us: u64,
+        /// The first second in which it was stopped for long, and the second after the last.
+        seconds: Option<Seconds>,
     },
     /// The hypervisor gave CPU time to others.
     CpuStolen {
@@ -86,6 +130,8 @@ pub enum Warning {
         stolen_us: u64,
         /// Of how much CPU time of the machine, µs.
         machine_us: u64,
+        /// The first second in which much was stolen, and the second after the last.
+        seconds: Option<Seconds>,
     },
     /// The machine had nearly as many TCP sockets as ports for one target.
     PortsNearLimit {
@@ -212,9 +258,18 @@ impl Warning {
                     Severity::Degrades
                 }
             }
-            Self::CpuThrottled { .. } | Self::CpuStolen { .. } | Self::TasksMissing { .. } => {
-                Severity::Degrades
+            Self::GeneratorStalled { total_us, run_us, .. } => {
+                if exceeds(*total_us, *run_us, super::judge::LATE_SECONDS_SHARE_MAX) {
+                    Severity::Invalidates
+                } else {
+                    Severity::Degrades
+                }
             }
+            Self::GeneratorStarved { .. }
+            | Self::GeneratorBusy { .. }
+            | Self::CpuThrottled { .. }
+            | Self::CpuStolen { .. }
+            | Self::TasksMissing { .. } => Severity::Degrades,
             _ => Severity::Note,
         }
     }
@@ -229,6 +284,9 @@ impl Warning {
                 "lower the rate, or give the generator more cores or tasks; treat response times \
                  in that window as upper bounds"
             }
+            Self::GeneratorStalled { .. }
+            | Self::GeneratorStarved { .. }
+            | Self::GeneratorBusy { .. } => self.advice_of_workers(),
             Self::DroppedIterations { .. } => {
                 "raise maxVUs, or set onNoFreeBot to wait; the load was lower than planned, and \
                  response times leave out what was never sent"
@@ -287,12 +345,39 @@ impl Warning {
         }
     }
 
+    fn advice_of_workers(&self) -> &'static str {
+        match self {
+            Self::GeneratorStalled { cpu_us, total_us, .. } if *cpu_us * 2 < *total_us => {
+                "look for what stopped it: a signal, a CPU limit, other processes, a suspended \
+                 machine; response times of that window contain the pause"
+            }
+            Self::GeneratorStalled { .. } => {
+                "give the generator more cores, or let bots begin one after the other (a ramp): \
+                 one turn of a worker's loop took that long"
+            }
+            Self::GeneratorStarved { .. } => {
+                "leave the generator's cores to it: move the target or other processes elsewhere, \
+                 or use fewer workers (--cores); response times contain the waits"
+            }
+            _ => {
+                "give the generator more cores or tasks, or lower the load: a faster target would \
+                 not have shown"
+            }
+        }
+    }
+
     /// The first second and the second after the last, for those that have a place in time.
     pub fn window(&self) -> Option<(u64, u64)> {
         match self {
             Self::GeneratorLimit { from_second, to_second, .. }
+            | Self::GeneratorStalled { from_second, to_second, .. }
+            | Self::GeneratorStarved { from_second, to_second, .. }
+            | Self::GeneratorBusy { from_second, to_second, .. }
             | Self::DroppedIterations { from_second, to_second, .. } => {
                 Some((*from_second, *to_second))
+            }
+            Self::CpuThrottled { seconds, .. } | Self::CpuStolen { seconds, .. } => {
+                seconds.map(|seconds| (seconds.from, seconds.to))
             }
             _ => None,
         }
@@ -328,16 +413,20 @@ impl fmt::Display for Warning {
                 "{count} of {requests} requests ({}) failed on the generator's side: {failure}",
                 share_percent(*count, *requests),
             ),
-            Self::CpuThrottled { task, periods_throttled, periods, throttled_us } => write!(
+            Self::CpuThrottled { task, periods_throttled, periods, throttled_us, seconds } => {
+                write!(
+                    f,
+                    "task {task} was stopped by its CPU limit in {periods_throttled} of {periods} \
+                     periods, for {} in all{}",
+                    duration_us(*throttled_us),
+                    span(*seconds),
+                )
+            }
+            Self::CpuStolen { task, stolen_us, machine_us, seconds } => write!(
                 f,
-                "task {task} was stopped by its CPU limit in {periods_throttled} of {periods} \
-                 periods, for {} in all",
-                duration_us(*throttled_us),
-            ),
-            Self::CpuStolen { task, stolen_us, machine_us } => write!(
-                f,
-                "{} of the CPU time of task {task}'s machine went to other machines",
+                "{} of the CPU time of task {task}'s machine went to other machines{}",
                 share_percent(*stolen_us, *machine_us),
+                span(*seconds),
             ),
             Self::PortsNearLimit { task, sockets, ports } => write!(
                 f,
@@ -357,12 +446,50 @@ impl fmt::Display for Warning {
             Self::TasksApart { apart_us } => {
                 write!(f, "the tasks started {} apart", duration_us(*apart_us))
             }
+            Self::GeneratorStalled { .. }
+            | Self::GeneratorStarved { .. }
+            | Self::GeneratorBusy { .. } => self.fmt_of_workers(f),
             _ => self.fmt_of_metrics(f),
         }
     }
 }
 
+/// `, from 00:12 to 00:47`, where that is known.
+fn span(seconds: Option<Seconds>) -> String {
+    seconds.map_or_else(String::new, |Seconds { from, to }| {
+        format!(", between {} and {}", clock(from), clock(to))
+    })
+}
+
 impl Warning {
+    /// The sentences of warnings about workers.
+    fn fmt_of_workers(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some((from, to)) = self.window() else { return Ok(()) };
+        let (from, to) = (clock(from), clock(to));
+        match self {
+            Self::GeneratorStalled { worker, longest_us, total_us, cpu_us, .. } => write!(
+                f,
+                "worker {worker} stood still between {from} and {to}, for {} in all and {} at a \
+                 time (CPU time meanwhile: {})",
+                duration_us(*total_us),
+                duration_us(*longest_us),
+                duration_us(*cpu_us),
+            ),
+            Self::GeneratorStarved { worker, seconds, wait_us_max, .. } => write!(
+                f,
+                "worker {worker} had to wait for a CPU in {seconds} seconds between {from} and \
+                 {to}, up to {} in a second",
+                duration_us(*wait_us_max),
+            ),
+            Self::GeneratorBusy { worker, seconds, .. } => write!(
+                f,
+                "worker {worker} used all of its core in {seconds} seconds between {from} and \
+                 {to}: the generator may have been the limit"
+            ),
+            _ => Ok(()),
+        }
+    }
+
     /// The sentences of warnings about single metrics.
     fn fmt_of_metrics(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -9,6 +9,8 @@ use anyhow::Context;
 pub(super) struct Folder {
     path: PathBuf,
     is_parent: bool,
+    /// Where its files will be found, if not here.
+    place: Option<String>,
 }
 
 impl Folder {
@@ -24,25 +26,39 @@ impl Folder {
             format!("cannot write results to {path}; choose another folder with --out")
         };
         std::fs::create_dir_all(&path).with_context(failed)?;
-        let folder = Self { path: path.clone(), is_parent: out.is_none() };
-        folder.write(TRIAL, "").with_context(failed)?;
-        std::fs::remove_file(path.join(TRIAL)).with_context(failed)?;
+        let folder = Self { path: path.clone(), is_parent: out.is_none(), place: None };
+        // Several tasks may try the same folder at the same time.
+        let trial = format!("{TRIAL}-{}", std::process::id());
+        folder.write(&trial, "").with_context(failed)?;
+        std::fs::remove_file(path.join(trial)).with_context(failed)?;
         Ok(folder)
     }
 
-    /// Without `--out`, makes the run's own folder in `runs`.
+    /// Without `--out`, makes the run's own folder in `runs`; of a run whose id was given a folder
+    /// for each task, as they may share a disk.
     ///
     /// # Errors
     ///
     /// When it cannot be made.
-    pub(super) fn named(self, run_id: &str) -> anyhow::Result<Self> {
+    pub(super) fn named(self, run_id: &str, task: Option<u32>) -> anyhow::Result<Self> {
         if !self.is_parent {
             return Ok(self);
         }
         let path = self.path.join(run_id);
+        let path = task.map_or(path.clone(), |task| path.join(format!("task-{task}")));
         std::fs::create_dir_all(&path)
             .with_context(|| format!("cannot make {}", path.display()))?;
-        Ok(Self { path, is_parent: false })
+        Ok(Self { path, is_parent: false, place: self.place })
+    }
+
+    /// Its files will be found elsewhere.
+    pub(super) fn placed(self, place: Option<String>) -> Self {
+        Self { place, ..self }
+    }
+
+    /// Where its files will be found.
+    pub(super) fn place(&self) -> String {
+        self.place.clone().unwrap_or_else(|| self.path.display().to_string())
     }
 
     pub(super) fn path(&self) -> &Path {

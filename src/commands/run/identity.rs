@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use tallyho_replay::{RunFacts, SecretKey, is_secret_name};
+use tallyho_replay::{RunFacts, SecretKey, Site, is_secret_name};
 
 use super::folder::Folder;
 use super::job::Job;
@@ -20,8 +20,17 @@ pub(super) struct Identity {
 }
 
 impl Identity {
-    /// Takes the seed that was given, or a new one.
-    pub(super) fn new(seed: Option<u64>) -> Self {
+    /// Takes the seed and the id that were given, or new ones.
+    ///
+    /// From an id that was given the rest follows, so that tasks which are started by hand with the
+    /// same id are tasks of one test.
+    pub(super) fn new(seed: Option<u64>, id: Option<&str>) -> Self {
+        let is_seed_given = seed.is_some();
+        if let Some(id) = id {
+            let number = Site::of(&format!("run {id}")).key();
+            let seed = seed.unwrap_or_else(|| Site::of(&format!("seed of run {id}")).key());
+            return Self { id: id.to_owned(), seed, is_seed_given, number };
+        }
         let number = random();
         let digits: String = rfc3339(SystemTime::now())
             .chars()
@@ -30,7 +39,7 @@ impl Identity {
             .collect();
         let (day, time) = digits.split_at(8);
         let id = format!("{day}-{time}-{:06x}", number & 0xff_ffff);
-        Self { id, is_seed_given: seed.is_some(), seed: seed.unwrap_or_else(random), number }
+        Self { id, seed: seed.unwrap_or_else(random), is_seed_given, number }
     }
 
     /// With the number of a run that is run again, if it is one: what is new in every run is then
@@ -67,18 +76,23 @@ impl Identity {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             command: self.command(),
             title: title.to_owned(),
-            directory: Some(folder.path().display().to_string()),
+            directory: Some(folder.place()),
             stopped_by,
             ..Run::default()
         }
     }
 
-    /// The command line as it was typed, with the seed that the run drew. Parameters and some
-    /// headers may be secret, so their values are left out.
+    /// The command line as it was typed, with the seed that the run drew and without its id, as
+    /// another run is another one. Parameters and some headers may be secret, so their values are
+    /// left out.
     fn command(&self) -> Vec<String> {
         let mut words = vec!["tallyho".to_owned()];
         let mut before = String::new();
         for word in std::env::args().skip(1) {
+            if word == "--run-id" || before == "--run-id" || word.starts_with("--run-id=") {
+                before = word;
+                continue;
+            }
             let is_parameter = ["-e", "--env"].contains(&before.as_str());
             let is_header = ["-H", "--header"].contains(&before.as_str());
             let joined = word.starts_with("-H") || word.starts_with("--header=");

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::metrics::{
-    CoarseHistogram, Collector, LATE_US, Row, Totals, WorkerMeasured, is_carried,
+    CoarseHistogram, Collector, LATE_US, Row, Strain, Totals, WorkerMeasured, is_carried,
 };
 use crate::report::{LAG_US_LATE, units};
 
@@ -102,6 +102,8 @@ pub(super) enum Light {
     Strained,
     /// Requests are sent late: response times are upper bounds.
     Late,
+    /// Something kept a worker from running at all.
+    HeldUp,
 }
 
 /// The generator's own state in the last second.
@@ -113,6 +115,8 @@ pub(super) struct Health {
     pub(super) latest: (usize, u64),
     /// The worker with most CPU time, and its share of a core in percent.
     pub(super) busiest: (usize, u64),
+    /// What kept it from its work.
+    pub(super) strain: Strain,
 }
 
 /// Everything that is shown.
@@ -214,8 +218,11 @@ impl Live {
     fn take_health(&mut self, row: &Row, passed: u64, workers: &[WorkerMeasured]) {
         let before = std::mem::take(&mut self.cpu_us);
         self.cpu_us = workers.iter().map(|worker| worker.cpu_us).collect();
-        let mut health =
-            Health { lag_us_p99: row.schedule_lag.percentile_us(99.0), ..Health::default() };
+        let mut health = Health {
+            lag_us_p99: row.schedule_lag.percentile_us(99.0),
+            strain: row.strain,
+            ..Health::default()
+        };
         for (index, worker) in workers.iter().enumerate() {
             let lag = worker.timeline.lag_us_max.last().copied().unwrap_or(0);
             if lag > health.latest.1 {
@@ -292,13 +299,35 @@ fn times(seconds: u64, response_time: &CoarseHistogram) -> Option<Times> {
 impl Health {
     pub(super) fn light(&self) -> Light {
         let lag = self.lag_us_p99.unwrap_or(0);
-        if lag >= LAG_US_LATE {
+        if self.held_up_by().is_some() {
+            Light::HeldUp
+        } else if lag >= LAG_US_LATE {
             Light::Late
         } else if lag >= LATE_US || self.busiest.1 >= STRAINED_CPU {
             Light::Strained
         } else {
             Light::Ok
         }
+    }
+
+    /// What kept a worker from running.
+    pub(super) fn held_up_by(&self) -> Option<String> {
+        let Strain { stalled_us, cpu_wait_us, cpu_throttled_us, cpu_stolen_ppm, .. } = self.strain;
+        Some(match &self.strain {
+            strain if strain.is_stalled() => {
+                format!("a worker stood still for {}", units::duration_us(stalled_us))
+            }
+            strain if strain.is_throttled() => {
+                format!("CPU limit: stopped for {}", units::duration_us(cpu_throttled_us))
+            }
+            strain if strain.is_stolen() => {
+                format!("stolen CPU: {}", units::share_percent(cpu_stolen_ppm, 1_000_000))
+            }
+            strain if strain.is_starved() => {
+                format!("a worker waited {} for a CPU", units::duration_us(cpu_wait_us))
+            }
+            _ => return None,
+        })
     }
 }
 
@@ -349,9 +378,17 @@ mod tests {
             (0, STRAINED_CPU, Light::Strained),
             (LAG_US_LATE, 0, Light::Late),
         ] {
-            let health =
-                Health { lag_us_p99: Some(lag_us), latest: (0, lag_us), busiest: (0, cpu) };
+            let mut health = Health {
+                lag_us_p99: Some(lag_us),
+                latest: (0, lag_us),
+                busiest: (0, cpu),
+                ..Health::default()
+            };
             assert_eq!(health.light(), expected, "{lag_us} us, {cpu} %");
+            health.strain.stalled_us = 150_000;
+            assert_eq!(health.light(), Light::HeldUp);
+            let why = health.held_up_by();
+            assert_eq!(why.as_deref(), Some("a worker stood still for 150ms"));
         }
     }
 }

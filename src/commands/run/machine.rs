@@ -4,9 +4,9 @@ use std::time::UNIX_EPOCH;
 
 use super::job::Job;
 use crate::cli::RunArgs;
-use crate::engine::{Cores, FileLimit, Health, RunResult};
+use crate::engine::{Cores, FileLimit, RunResult};
 use crate::exit::BadUsage;
-use crate::report::{Task, TaskHealth, Warning};
+use crate::report::{Task, Warning};
 
 /// The machine's share in a run.
 pub(super) struct Machine {
@@ -24,8 +24,12 @@ impl Machine {
     /// # Errors
     ///
     /// When more cores are asked for than there are, or more connections than files may be open.
-    pub(super) fn prepare(args: &RunArgs, job: &Job) -> Result<Self, BadUsage> {
-        let (cores, files) = (Cores::detect(), FileLimit::raise());
+    pub(super) fn prepare(
+        args: &RunArgs,
+        job: &Job,
+        limit_millicores: Option<u64>,
+    ) -> Result<Self, BadUsage> {
+        let (cores, files) = (Cores::detect().limited_to(limit_millicores), FileLimit::raise());
         let allowed = cores.allowed.len();
         // The stand-in API gets the last core for itself, where there is more than one.
         let has_spare = job.target.is_none() && args.machine.cores.is_none() && allowed > 1;
@@ -82,24 +86,9 @@ impl Machine {
             io_driver: driver.name.to_owned(),
             io_driver_reason: driver.reason.clone(),
             files_limit: self.files.now,
-            health: health(result.health),
+            health: result.health,
             notices: notices.into_iter().collect(),
         }
-    }
-}
-
-fn health(seen: Health) -> TaskHealth {
-    TaskHealth {
-        cpu_us: seen.cpu_us,
-        cpu_periods: seen.cpu_periods,
-        cpu_periods_throttled: seen.cpu_periods_throttled,
-        cpu_throttled_us: seen.cpu_throttled_us,
-        cpu_stolen_us: seen.cpu_stolen_us,
-        cpu_machine_us: seen.cpu_machine_us,
-        files_open_max: seen.files_open_max,
-        sockets_max: seen.sockets_max,
-        ports: seen.ports,
-        memory_bytes_max: seen.memory_bytes_max,
     }
 }
 

@@ -385,7 +385,11 @@ fn light(health: &Health) -> Vec<Span<'static>> {
         Light::Ok => (GOOD, "ok"),
         Light::Strained => (CAUTION, "strained"),
         Light::Late => (BAD, "late"),
+        Light::HeldUp => (BAD, "held up"),
     };
+    if let Some(why) = health.held_up_by() {
+        return vec![Span::styled(format!("● {word}  {why}"), style)];
+    }
     let lag = health.lag_us_p99.map_or_else(|| "-".to_owned(), duration_us);
     let mut text = vec![
         Span::styled(format!("● {word}"), style),

@@ -21,11 +21,11 @@ fn workers(profile: &Profile, workers: usize, task_index: u32) -> Vec<Pacing> {
         begin: None,
     };
     let (control, claimed) = (Arc::<Control>::default(), Arc::<AtomicU64>::default());
-    let first_bot = u64::from(task_index) * profile.vus();
+    let first_number = u64::from(task_index) * profile.numbers();
     (0..workers)
         .map(|worker| {
             let position =
-                Position { worker, workers, task_index, first_bot, first_session: 0, seed: 7 };
+                Position { worker, workers, task_index, first_number, first_session: 0, seed: 7 };
             Pacing::new(&plan, position, Arc::clone(&control), Arc::clone(&claimed))
         })
         .collect()
@@ -137,7 +137,7 @@ fn arrivals_make_bots_up_to_the_most_and_then_drop_or_wait() {
         let slots = Slots::new();
         let _prepared = pacing.enrol();
         // Ten are due by then, and the one bot has not asked for any yet.
-        let pumped = pacing.pump(&slots, 9_000);
+        let pumped = pacing.pump(&slots, 9_000, NEVER);
         assert_eq!(pumped.make, 2);
         match on_no_free_bot {
             OnNoFreeBot::Drop => assert_eq!((pumped.dropped, pumped.again), (8, 10_000)),

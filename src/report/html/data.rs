@@ -409,7 +409,7 @@ fn rounded(value: f64, decimals: i32) -> f64 {
 fn limited(timeline: &Timeline) -> Vec<(u64, u64)> {
     let step = timeline.seconds_per_row;
     let mut stretches: Vec<(u64, u64)> = Vec::new();
-    for row in timeline.rows.iter().filter(|row| judge::is_late(row)) {
+    for row in timeline.rows.iter().filter(|row| judge::is_limited(row)) {
         match stretches.last_mut() {
             Some(last) if last.1 == row.second => last.1 += step,
             _ => stretches.push((row.second, row.second + step)),

@@ -233,7 +233,7 @@
       "Failed requests, stacked by kind; the table below has counts, first and last time, and an example.",
       failuresChart, { over_time });
     chart("lag", "Generator: schedule lag",
-      "How late the generator itself sent requests. A second in which the p99 reaches the limit is marked in every chart: its response times are upper bounds.",
+      "How late the generator itself sent requests. A second in which the p99 reaches the limit is shaded in every chart, as is one in which a worker or its machine could not run: its response times are upper bounds.",
       lagChart, { over_time });
     chart("cpu", "Generator: CPU",
       "How much of its core each worker used. Near 100 % the generator is about to be the limit.",

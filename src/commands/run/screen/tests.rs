@@ -51,7 +51,7 @@ impl Made {
             for (worker, recorder) in workers.iter_mut().enumerate() {
                 self.play(recorder, second, worker as u64);
                 let cpu_us = (second + 1) * self.cpu_us * (worker as u64 + 1);
-                recorder.cpu(cpu_us);
+                recorder.cpu(cpu_us, 0);
                 collector.add(worker, second, &mut recorder.swap(Snapshot::default()));
             }
             live.take(Duration::from_secs(second + 1), Stage::Running, &collector);
