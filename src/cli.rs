@@ -16,7 +16,9 @@ use crate::commands::run::OnlyArgs;
 use crate::commands::serve::ServeArgs;
 use crate::commands::sessions::SessionsArgs;
 use crate::commands::trace::{CapsuleArgs, TraceCommand};
-use crate::engine::{DriverChoice, OnNoFreeBot, Rate, Redirection, Resumption, Stage, TlsVersion};
+use crate::engine::{
+    DriverChoice, OnNoFreeBot, OnNotRecorded, Rate, Redirection, Resumption, Stage, TlsVersion,
+};
 use crate::report::text::Colour;
 use crate::units;
 
@@ -178,6 +180,10 @@ pub struct RecordArgs {
     /// When the trace is this large, only failing sessions and one in 1024 of the others are added
     #[arg(long, value_name = "BYTES", value_parser = units::bytes, default_value = "8GiB")]
     pub trace_max_bytes: u64,
+
+    /// What the run does when sessions cannot be recorded: the disk is full or too slow
+    #[arg(long, value_enum, value_name = "WHAT", default_value = "continue")]
+    pub on_not_recorded: OnNotRecorded,
 
     /// Send a W3C traceparent header with every request, so that the server's logs can be joined
     /// to a session; `tallyho replay --session` prints it

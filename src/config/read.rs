@@ -337,6 +337,7 @@ impl<'a> PlanReader<'a> {
             plan.teardown = Some(bots.part(Part::Teardown, &self.parameters, self.found));
         }
         self.loads(&mut bots, plan);
+        plan.secrets.extend(self.parameters.literals());
         for member in self.root.get("blocks").map_or(&[][..], Node::members) {
             if !used_blocks.contains(&member.key) {
                 let title = format!("the block `{}` is never run", member.key);

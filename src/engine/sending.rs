@@ -29,6 +29,8 @@ pub(super) struct Sending {
     /// Where it goes, if not; else empty.
     pub(super) unknown_origin: String,
     pub(super) outgoing: Outgoing,
+    /// What the bot wants of the response's body.
+    pub(super) body_use: BodyUse,
 }
 
 /// What becomes of a redirect.
@@ -96,6 +98,7 @@ impl Sending {
                     is_idempotent: !matches!(request.method, Method::Post | Method::Patch),
                     reader: reader(request, worker.plan.limits),
                 },
+                body_use: request.body_use,
             })
         })
     }
@@ -122,7 +125,12 @@ fn reader(request: &Request, limits: http::Limits) -> ResponseReader {
     let mut reader = ResponseReader::new(limits);
     let body_use = match request.body_use {
         BodyUse::Keep => http::BodyUse::Keep,
-        BodyUse::Discard => http::BodyUse::Discard,
+        BodyUse::Discard => {
+            // Of an answer that fails the session, what it says is worth keeping.
+            let first = request.expected.ranges().map(|range| *range.start()).min();
+            let last = request.expected.ranges().map(|range| *range.end()).max();
+            http::BodyUse::DiscardWithin(first.unwrap_or(0), last.unwrap_or(u16::MAX))
+        }
     };
     reader.reset(request.method.as_str(), body_use);
     reader

@@ -61,4 +61,7 @@ pub enum BodyUse {
     /// It is counted and dropped, so that the buffer never holds more of it than one read.
     #[default]
     Discard,
+    /// As `Discard` if the response has one of the statuses from the first to the last; the body of
+    /// any other stays in the buffer, up to 256 KiB, for people to read.
+    DiscardWithin(u16, u16),
 }

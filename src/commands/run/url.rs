@@ -11,7 +11,7 @@ use super::identity;
 use super::job::{Job, Load};
 use super::load;
 use crate::cli::{RequestArgs, RunArgs};
-use crate::config::Network;
+use crate::config::{Network, scheme_and_secret};
 use crate::engine::BotMaker;
 use crate::exit::BadUsage;
 
@@ -105,10 +105,8 @@ fn hide_secrets(
     let Headers::Pairs(headers) = &mut settings.headers else { return Ok(Vec::new()) };
     let mut secrets = Vec::new();
     for (name, value) in headers.iter_mut().filter(|(name, _)| is_secret_name(name)) {
-        // Of `Bearer abc` the first word is none, and helps to read the trace.
-        let (scheme, secret) = value.rsplit_once(' ').unwrap_or(("", value));
-        let separator = if scheme.is_empty() { "" } else { " " };
-        let hidden = format!("{scheme}{separator}{}", Secret::of(key, secret));
+        let (scheme, secret) = scheme_and_secret(value);
+        let hidden = format!("{scheme}{}", Secret::of(key, secret));
         if secret.len() > SECRET_BYTES_MAX || secrets.len() == SECRETS_MAX {
             let limits = format!("{SECRETS_MAX} secrets of {SECRET_BYTES_MAX} bytes each");
             return Err(BadUsage(format!("-H {name}: a bot holds at most {limits}")));
