@@ -230,6 +230,14 @@ pub struct RequestArgs {
     #[arg(long, value_name = "N")]
     pub max_redirects: Option<u32>,
 
+    /// The largest head of a response, interim ones included; a larger one is a failure
+    #[arg(long, value_name = "BYTES", value_parser = units::bytes, default_value = "64KiB")]
+    pub max_response_head: u64,
+
+    /// The largest body of a response; a larger one is a failure
+    #[arg(long, value_name = "BYTES", value_parser = units::bytes, default_value = "1GiB")]
+    pub max_response_body: u64,
+
     /// How long a request may take in all, connecting included
     #[arg(long, value_name = "TIME", value_parser = units::duration, default_value = "60s")]
     pub timeout: Duration,

@@ -18,6 +18,7 @@ use ::tallyho::engine::{
     self, Control, DriverChoice, DriverReport, Observer, OnNotRecorded, Profile, Record, RunPlan,
     ScenarioPlan, TracePlan, TraceResult,
 };
+use ::tallyho::http::Limits;
 use ::tallyho::metrics::Collector;
 use tallyho_replay::replayer::{ReplayEnd, replay};
 use tallyho_replay::trace::{Found, FoundEnd, Header, TraceReader, Wanted};
@@ -102,6 +103,7 @@ fn play(
         ..RunFacts::default()
     };
     let plan = RunPlan {
+        limits: Limits::default(),
         scenarios: vec![ScenarioPlan {
             name: "default".to_owned(),
             key: 5,
