@@ -71,7 +71,8 @@ fn report(authority: &Authority, server: &RawServer, driver: &str) -> Report {
     run(&[&[url.as_str(), "--io-driver", driver], &words[..]].concat()).expect_exit(0).report()
 }
 
-/// The first connection of the bot is spoilt: its request fails, and all others go over the second.
+/// The first connection of the bot is spoilt: its request fails, and all others go over the
+/// second.
 fn first_is_spoilt(
     name: &str,
     spoil: impl Fn(TcpStream) + Send + Sync + Clone + 'static,

@@ -161,7 +161,8 @@ fn a_bot_talks_to_a_plain_and_a_secured_host_and_replays_exactly_without_its_sec
         &format!(
             r#"{{ "target": "https://localhost:{port}", "vus": 3, "iterations": 30,
                  "tls": {{ "cacert": "{}" }}, "tlsVersion": "tls1.3",
-                 "steps": [ {{ "get": "/a", "headers": {{ "Authorization": "Bearer ${{env.TOKEN}}" }},
+                 "steps": [ {{ "get": "/a",
+                              "headers": {{ "Authorization": "Bearer ${{env.TOKEN}}" }},
                               "capture": {{ "token": "/session" }} }},
                             {{ "get": "{}?s=${{token}}" }}, {{ "get": "/c" }} ] }}"#,
             authority.cacert(),
