@@ -20,6 +20,7 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// What is not run from here, by the first words of the command, and what runs it instead.
 const ELSEWHERE: &[(&str, &str)] = &[
     ("cargo test", "it is what runs this test"),
+    ("cargo run --release -p own-bot", "the tests of examples/own-bot run it"),
     ("tallyho run https://", "tests/tls runs it, against a server with a certificate"),
 ];
 
