@@ -18,7 +18,13 @@ const BINARY: &str = env!("CARGO_BIN_EXE_tallyho");
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// What is not run from here, by the first words of the command, and what runs it instead.
-const ELSEWHERE: &[(&str, &str)] = &[("cargo test", "it is what runs this test")];
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("cargo test", "it is what runs this test"),
+    ("cargo bench", "it takes minutes; .ci/run runs every benchmark once"),
+    ("git switch", "it changes the working tree"),
+    ("cargo install critcmp", "it installs a program"),
+    ("critcmp", "it is a program of others"),
+];
 
 /// A document's commands: those lines of its `sh` blocks that are not comments.
 fn commands(document: &Path) -> Vec<String> {
