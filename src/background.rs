@@ -1,15 +1,25 @@
-//! The one tokio thread: signals and names, everything that must not happen on a worker's core.
+//! The one tokio thread: signals, names and S3, everything that must not happen on a worker's core.
 //!
 //! It is never pinned, so the system keeps it off the workers' cores as far as it can, and it
-//! sleeps unless a signal comes or a name is asked for.
+//! sleeps unless a signal comes, or a name or an object is asked for.
 
 use std::io;
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::engine::{Control, Lookup, Phase, Resolver};
+
+/// The thread, for as long as the process lives.
+#[derive(Clone)]
+pub struct Background {
+    /// Asks it for the addresses of hosts.
+    pub resolver: Resolver,
+    /// Lets it do something else.
+    pub handle: Handle,
+}
 
 /// Starts the thread. From now on a first SIGINT or SIGTERM drains the run and a second one cuts it
 /// off.
@@ -17,9 +27,10 @@ use crate::engine::{Control, Lookup, Phase, Resolver};
 /// # Errors
 ///
 /// When the thread or the signal handlers cannot be set up.
-pub fn start(control: Arc<Control>) -> io::Result<Resolver> {
+pub fn start(control: Arc<Control>) -> io::Result<Background> {
     let (resolver, inbox) = Resolver::new();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let handle = runtime.handle().clone();
     let (mut interrupts, mut terminations) = {
         let _entered = runtime.enter();
         (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
@@ -39,7 +50,7 @@ pub fn start(control: Arc<Control>) -> io::Result<Resolver> {
             tokio::join!(answering, listening);
         });
     })?;
-    Ok(resolver)
+    Ok(Background { resolver, handle })
 }
 
 async fn answer(mut inbox: mpsc::UnboundedReceiver<Lookup>) {

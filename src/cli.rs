@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::check::CheckArgs;
 use crate::commands::compare::CompareArgs;
+use crate::commands::container::ContainerArgs;
 use crate::commands::replay::ReplayArgs;
 use crate::commands::report::ReportArgs;
 use crate::commands::run::OnlyArgs;
@@ -51,6 +52,8 @@ pub enum Command {
         #[command(subcommand)]
         command: TraceCommand,
     },
+    /// Run a task of a load test on ECS: scenario from S3, results to S3
+    Container(ContainerArgs),
     /// Serve the stand-in API that scenarios are tried against
     Serve(ServeArgs),
 }

@@ -36,15 +36,17 @@
 //! - [`metrics`]: what is measured, and how it adds up.
 //! - [`report`]: pure renderings of one value, `run.json`.
 //! - [`demo`]: the stand-in API that scenarios run against when no target is given.
-//! - [`background`]: the tokio thread: signals and host names.
+//! - [`s3`]: objects in S3. [`container`]: what a task of a load test on ECS adds to a run.
+//! - [`background`]: the tokio thread: signals, host names and S3.
 //! - [`exit`]: exit codes. [`units`]: durations, counts and rates as people write them.
 //!
 //! # Who may use whom
 //!
 //! ```text
-//! main -> cli -> commands -> { config, engine, report, demo }
+//! main -> cli -> commands -> { config, engine, report, demo, container, s3 }
+//! container -> { metrics, report, s3 } and the engine's Observer
 //! engine -> { http, metrics, tallyho_replay }     report -> metrics     config -> tallyho_replay
-//! metrics -> plain data of tallyho_replay         http, demo -> nothing of ours
+//! metrics -> plain data of tallyho_replay         http, demo, s3 -> nothing of ours
 //! bots (crate) -> tallyho_replay                  tallyho_replay -> nothing of ours
 //! ```
 //!
@@ -60,6 +62,7 @@ pub mod background;
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod container;
 pub mod demo;
 pub mod engine;
 pub mod exit;
@@ -67,6 +70,7 @@ pub mod http;
 pub mod metrics;
 mod output;
 pub mod report;
+pub mod s3;
 pub mod units;
 
 use std::process::ExitCode;

@@ -81,7 +81,7 @@ fn allocations(driver: DriverChoice, url: &str, iterations: u64) -> u64 {
         pins: vec![None],
         io_driver: driver,
         origins: Vec::new(),
-        resolver: background::start(Arc::clone(&control)).expect("a background thread"),
+        resolver: background::start(Arc::clone(&control)).expect("a background thread").resolver,
         tls: engine::Tls::default(),
         sources: Vec::new(),
         watch: None,

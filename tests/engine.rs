@@ -43,7 +43,7 @@ fn play<B: Bot<Config = ()>>(driver: DriverChoice, profile: Profile, target: &st
         pins: vec![None, None],
         io_driver: driver,
         origins: Vec::new(),
-        resolver: background::start(Arc::clone(&control)).expect("a background thread"),
+        resolver: background::start(Arc::clone(&control)).expect("a background thread").resolver,
         tls: engine::Tls::default(),
         sources: Vec::new(),
         watch: None,

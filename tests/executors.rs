@@ -59,7 +59,7 @@ fn play(driver: DriverChoice, scenarios: Vec<ScenarioPlan>, target: &str) -> Run
         pins: vec![None, None],
         io_driver: driver,
         origins: Vec::new(),
-        resolver: background::start(Arc::clone(&control)).expect("a background thread"),
+        resolver: background::start(Arc::clone(&control)).expect("a background thread").resolver,
         tls: engine::Tls::default(),
         sources: Vec::new(),
         watch: None,

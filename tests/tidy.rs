@@ -145,6 +145,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("report", &["metrics"]),
     ("demo", &[]),
     ("config", &["units"]),
+    ("s3", &[]),
+    ("container", &["config", "engine", "metrics", "report", "s3"]),
 ];
 
 #[test]

@@ -123,7 +123,7 @@ fn play(
         pins: vec![None; workers],
         io_driver: driver,
         origins: Vec::new(),
-        resolver: background::start(Arc::clone(&control)).expect("a background thread"),
+        resolver: background::start(Arc::clone(&control)).expect("a background thread").resolver,
         tls: engine::Tls::default(),
         sources: Vec::new(),
         watch: None,

@@ -3,6 +3,7 @@
 mod against;
 pub mod check;
 pub mod compare;
+pub mod container;
 mod recorded;
 pub mod replay;
 pub mod report;
@@ -33,6 +34,7 @@ pub fn dispatch(cli: Cli, bots: &Registry) -> anyhow::Result<Exit> {
         Command::Sessions(args) => sessions::run(&args),
         Command::Capsule(args) => trace::capsule(&args),
         Command::Trace { command } => trace::run(&command),
+        Command::Container(args) => container::run(&args, bots),
         Command::Serve(args) => serve::run(&args),
     }
 }

@@ -7,6 +7,7 @@ mod embedded;
 mod folder;
 mod ground;
 mod heartbeat;
+mod host;
 mod identity;
 mod job;
 mod lines;
@@ -26,19 +27,22 @@ mod tls;
 mod url;
 mod verified;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use tallyho_replay::trace::ScenarioHeader;
 use tallyho_replay::{Registry, Site};
 
 use crate::cli::RunArgs;
-use crate::engine::{self, Control, RunResult, ScenarioPlan};
+use crate::engine::{self, Control, DriverReport, Observer, RunResult, ScenarioPlan};
 use crate::exit::{BadUsage, Exit};
+use crate::metrics::Collector;
 use crate::output;
 use crate::report::{Facts, Report, TraceReport, html, k6_summary, rfc3339, text};
 
+pub(super) use host::Host;
 pub use only::OnlyArgs;
 pub(super) use scenario::config_of;
 
@@ -56,20 +60,62 @@ use recorded::Recording;
 /// [`BadUsage`] for what was typed; anything else for what this machine or the target cannot do.
 /// What is wrong with a scenario file is printed, and is no error here.
 pub fn run(args: &RunArgs, bots: &Registry) -> anyhow::Result<Exit> {
+    let mut host = Host::start()?;
+    if args.scenario.once || args.scenario.only.only.is_some() {
+        return one(args, bots, &host);
+    }
+    let Some(ended) = perform(args, bots, &mut host)? else { return Ok(Exit::BadUsage) };
+    if args.output.json {
+        output::print(&format!("{}\n", ended.report.to_json()));
+    } else {
+        let options = text::Options { colour: args.output.colour(), ..text::Options::default() };
+        output::print(&text::render(&ended.report, &options));
+    }
+    ended.exit
+}
+
+/// Plays one session instead of a load.
+fn one(args: &RunArgs, bots: &Registry, host: &Host) -> anyhow::Result<Exit> {
     let Some(mut job) = job(args, bots)? else { return Ok(Exit::BadUsage) };
     load::apply(&mut job, args)?;
     let original = only::original(&args.scenario.only, &mut job)?;
     let folder = Folder::create(args.output.out.as_deref())?;
-    let ground = Ground::prepare(args, &job)?;
+    let ground = Ground::prepare(args, &job, host)?;
     let task = args.run_id.as_ref().map(|_| args.task_index);
     let folder = folder.named(&ground.identity.id, task)?;
     let recording = Recording { args, ground: &ground, folder: &folder };
-    if args.scenario.once {
-        return once::run(job, &recording);
+    match &args.scenario.only.only {
+        Some(name) if !args.scenario.once => only::run(name, (job, original), &recording, bots),
+        _ => once::run(job, &recording),
     }
-    if let Some(name) = &args.scenario.only.only {
-        return only::run(name, (job, original), &recording, bots);
-    }
+}
+
+/// A run that has ended and whose files are written.
+pub(super) struct Ended {
+    pub(super) report: Report,
+    /// Where they are.
+    pub(super) folder: PathBuf,
+    /// How the process should exit, or what went wrong beside what was measured.
+    pub(super) exit: anyhow::Result<Exit>,
+}
+
+/// Runs the load and writes what it leaves; nothing, when the scenario's faults were printed.
+///
+/// # Errors
+///
+/// As [`run`].
+pub(super) fn perform(
+    args: &RunArgs,
+    bots: &Registry,
+    host: &mut Host,
+) -> anyhow::Result<Option<Ended>> {
+    let Some(mut job) = job(args, bots)? else { return Ok(None) };
+    load::apply(&mut job, args)?;
+    let folder = Folder::create(args.output.out.as_deref())?;
+    let ground = Ground::prepare(args, &job, host)?;
+    let task = args.run_id.as_ref().map(|_| args.task_index);
+    let folder = folder.named(&ground.identity.id, task)?.placed(host.place.clone());
+    let recording = Recording { args, ground: &ground, folder: &folder };
     let setup = job.setup.as_ref().map(|part| part::set_up(&recording, part)).transpose()?;
     let trace = recording.plan(None, headers(&job));
     let mut plan = ground.plan(scenarios(&mut job));
@@ -80,17 +126,45 @@ pub fn run(args: &RunArgs, bots: &Registry) -> anyhow::Result<Exit> {
     }
     plan.thresholds.clone_from(&job.thresholds);
     let heartbeat = job.heartbeat.as_ref().map(|part| Heartbeat::start(&recording, part));
-    let mut progress = Progress::new(args, &job.title, &ground, &plan);
-    let result = engine::run(plan, &ground.control, &mut progress).map_err(anyhow::Error::msg)?;
-    progress.finish();
+    let progress = Progress::new(args, &job.title, &ground, &plan);
+    let mut watched = Watched { progress, also: host.observer.take() };
+    let result = engine::run(plan, &ground.control, &mut watched).map_err(anyhow::Error::msg)?;
+    watched.progress.finish();
     heartbeat.into_iter().for_each(Heartbeat::stop);
+    if let (Some(part), 1..) = (&mut job.teardown, ground.control.signals()) {
+        part.timeout = host.teardown_after_signal.map_or(part.timeout, |t| part.timeout.min(t));
+    }
     let teardown =
         job.teardown.as_ref().map(|part| part::tear_down(&recording, part, setup.as_ref()));
-    let teardown = teardown.transpose();
-    let exit = finish(&recording, &job, result, bots)?;
-    // The report comes first: what was measured is worth more than a failed clean-up.
-    teardown?;
-    Ok(exit)
+    let ended = finish(&recording, &job, result, bots)?;
+    // What was measured comes first: it is worth more than a failed clean-up.
+    let exit = match (ended.exit, teardown.transpose()) {
+        (Ok(_), Err(error)) => Err(error),
+        (exit, _) => exit,
+    };
+    Ok(Some(Ended { exit, ..ended }))
+}
+
+/// The display, and whoever else looks on.
+struct Watched {
+    progress: Progress,
+    also: Option<Box<dyn Observer>>,
+}
+
+impl Observer for Watched {
+    fn started(&mut self, drivers: &[DriverReport]) {
+        self.progress.started(drivers);
+        if let Some(observer) = &mut self.also {
+            observer.started(drivers);
+        }
+    }
+
+    fn tick(&mut self, elapsed: Duration, active_bots: u64, collector: &Collector) {
+        self.progress.tick(elapsed, active_bots, collector);
+        if let Some(observer) = &mut self.also {
+            observer.tick(elapsed, active_bots, collector);
+        }
+    }
 }
 
 /// Reads a URL or a scenario file; none when the file's faults have been printed.
@@ -141,13 +215,13 @@ fn scenarios(job: &mut Job) -> Vec<ScenarioPlan> {
     job.loads.drain(..).map(plan).collect()
 }
 
-/// Writes `run.json` and `report.html`, prints the report, and says how to exit.
+/// Writes `run.json` and `report.html`, and says how to exit.
 fn finish(
     recording: &Recording<'_>,
     job: &Job,
     result: RunResult,
     bots: &Registry,
-) -> anyhow::Result<Exit> {
+) -> anyhow::Result<Ended> {
     let Recording { args, ground, folder } = *recording;
     let trace = match &result.trace {
         None => None,
@@ -171,30 +245,24 @@ fn finish(
         duration: result.elapsed,
     };
     let report = Report::new(facts, result.measured, &job.thresholds);
-    let json = report.to_json();
-    folder.write("run.json", &json)?;
+    folder.write("run.json", &report.to_json())?;
     if let Some(path) = &args.output.summary_export {
         let failed = || format!("cannot write the summary to {}", path.display());
         std::fs::write(path, k6_summary::render(&report)).with_context(failed)?;
     }
     folder.write("report.html", &html::render(&report))?;
-    if args.output.json {
-        output::print(&format!("{json}\n"));
-    } else {
-        let options = text::Options { colour: args.output.colour(), ..text::Options::default() };
-        output::print(&text::render(&report, &options));
-    }
-    if lost_workers > 0 {
-        anyhow::bail!("{lost_workers} workers ended in a bug of tallyho; the figures lack theirs");
-    }
-    Ok(match ground.control.signals() {
-        0 if aborted => Exit::Aborted,
-        0 if ended_by_threshold || report.has_failed_threshold() => Exit::Threshold,
-        0 if report.is_invalid() && !args.verdict.allow_degraded => Exit::Invalid,
-        0 if differs => Exit::Differs,
-        0 => Exit::Ok,
-        _ => Exit::Signal,
-    })
+    let exit = match ground.control.signals() {
+        _ if lost_workers > 0 => Err(anyhow!(
+            "{lost_workers} workers ended in a bug of tallyho; the figures lack theirs"
+        )),
+        0 if aborted => Ok(Exit::Aborted),
+        0 if ended_by_threshold || report.has_failed_threshold() => Ok(Exit::Threshold),
+        0 if report.is_invalid() && !args.verdict.allow_degraded => Ok(Exit::Invalid),
+        0 if differs => Ok(Exit::Differs),
+        0 => Ok(Exit::Ok),
+        _ => Ok(Exit::Signal),
+    };
+    Ok(Ended { report, folder: folder.path().to_owned(), exit })
 }
 
 fn stopped_by(control: &Arc<Control>, result: &RunResult) -> Option<String> {

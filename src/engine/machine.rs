@@ -32,6 +32,16 @@ impl Cores {
         Self { allowed, quota_millicores: Groups::detect().quota_millicores() }
     }
 
+    /// These cores under a limit that the cgroup does not show, in thousandths of a core. A limit
+    /// that leaves all of them is none.
+    #[must_use]
+    pub fn limited_to(mut self, millicores: Option<u64>) -> Self {
+        let all = self.allowed.len() as u64 * 1_000;
+        let limits = [self.quota_millicores, millicores].into_iter().flatten();
+        self.quota_millicores = limits.filter(|&limit| limit < all).min();
+        self
+    }
+
     /// How many workers make use of these cores: all of them, but no more than the quota feeds.
     #[must_use]
     pub fn workers(&self) -> usize {
@@ -134,7 +144,14 @@ mod tests {
         let mut cores = Cores { allowed: vec![0, 2, 4, 6], quota_millicores: Some(1_500) };
         assert_eq!(cores.workers(), 2);
         assert_eq!(cores.pins(2), [None, None]);
+        let limited = |limit| cores.clone().limited_to(Some(limit)).quota_millicores;
+        assert_eq!(
+            (limited(500), limited(2_000), limited(4_000)),
+            (Some(500), Some(1_500), Some(1_500))
+        );
         cores.quota_millicores = None;
+        assert_eq!(cores.clone().limited_to(Some(4_000)).pins(4), cores.pins(4), "all cores");
+        assert_eq!(cores.clone().limited_to(Some(250)).pins(1), [None]);
         assert_eq!(cores.workers(), 4);
         assert_eq!(cores.pins(2), [Some(0), Some(2)]);
     }

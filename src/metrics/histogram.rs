@@ -198,6 +198,16 @@ impl<C: Count> Histogram<C> {
         self.cells().map(|(index, count)| (lowest_at(index, SUB_BITS), count))
     }
 
+    /// The counts above zero as (lowest value, highest value, count), in order of value; neither
+    /// value is outside the exact least and greatest one.
+    pub fn steps(&self) -> impl Iterator<Item = (u64, u64, u64)> + '_ {
+        let Figures { min_us, max_us, .. } = self.figures;
+        self.cells().map(move |(index, count)| {
+            let (lowest, highest) = (lowest_at(index, SUB_BITS), highest_at(index, SUB_BITS));
+            (lowest.max(min_us), highest.min(max_us), count)
+        })
+    }
+
     /// A histogram with the figures as given, from (value in µs, count) pairs.
     pub(super) fn from_counts(figures: Figures, counts: impl Iterator<Item = (u64, u64)>) -> Self {
         let mut histogram = Self::new();

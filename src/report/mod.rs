@@ -2,10 +2,11 @@
 //!
 //! [`Report`] *is* `run.json` (schema `tallyho.run.v1`). Everything else is a pure rendering of it:
 //! `text` and `html` for people, `markdown` for pull requests, `junit` for CI, `k6_summary` for
-//! tools that read k6's export, `hgrm` for HdrHistogram plotters; `compare` sets two beside each
-//! other. So a report can be made again later, and the reports of several tasks merge exactly
-//! ([`Report::merge`]): counts and histograms add, and what is derived (percentiles, thresholds,
-//! warnings, the verdict) is computed again from the sums.
+//! tools that read k6's export, `k6_results` for those that read its samples, `hgrm` for
+//! HdrHistogram plotters; `compare` sets two beside each other. So a report can be made again
+//! later, and the reports of several tasks merge exactly ([`Report::merge`]): counts and histograms
+//! add, and what is derived (percentiles, thresholds, warnings, the verdict) is computed again from
+//! the sums.
 //! Imports `metrics` only. Reads no clock, file or environment: those facts come in.
 
 mod check;
@@ -15,6 +16,7 @@ pub mod html;
 mod judge;
 pub mod junit;
 mod k6_metrics;
+pub mod k6_results;
 pub mod k6_summary;
 pub mod markdown;
 mod rfc3339;

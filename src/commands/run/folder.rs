@@ -9,6 +9,8 @@ use anyhow::Context;
 pub(super) struct Folder {
     path: PathBuf,
     is_parent: bool,
+    /// Where its files will be found, if not here.
+    place: Option<String>,
 }
 
 impl Folder {
@@ -24,7 +26,7 @@ impl Folder {
             format!("cannot write results to {path}; choose another folder with --out")
         };
         std::fs::create_dir_all(&path).with_context(failed)?;
-        let folder = Self { path: path.clone(), is_parent: out.is_none() };
+        let folder = Self { path: path.clone(), is_parent: out.is_none(), place: None };
         // Several tasks may try the same folder at the same time.
         let trial = format!("{TRIAL}-{}", std::process::id());
         folder.write(&trial, "").with_context(failed)?;
@@ -46,7 +48,17 @@ impl Folder {
         let path = task.map_or(path.clone(), |task| path.join(format!("task-{task}")));
         std::fs::create_dir_all(&path)
             .with_context(|| format!("cannot make {}", path.display()))?;
-        Ok(Self { path, is_parent: false })
+        Ok(Self { path, is_parent: false, place: self.place })
+    }
+
+    /// Its files will be found elsewhere.
+    pub(super) fn placed(self, place: Option<String>) -> Self {
+        Self { place, ..self }
+    }
+
+    /// Where its files will be found.
+    pub(super) fn place(&self) -> String {
+        self.place.clone().unwrap_or_else(|| self.path.display().to_string())
     }
 
     pub(super) fn path(&self) -> &Path {

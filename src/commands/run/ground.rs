@@ -4,15 +4,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
 use tallyho_replay::RunFacts;
 
 use super::embedded::Embedded;
+use super::host::Host;
 use super::identity::Identity;
 use super::job::Job;
 use super::machine::Machine;
 use super::{target, tls};
-use crate::background;
 use crate::cli::RunArgs;
 use crate::engine::{Control, DriverChoice, Resolver, RunPlan, ScenarioPlan, Tls};
 
@@ -44,13 +43,11 @@ impl Ground {
     /// # Errors
     ///
     /// What this machine or the target cannot do.
-    pub(super) fn prepare(args: &RunArgs, job: &Job) -> anyhow::Result<Self> {
+    pub(super) fn prepare(args: &RunArgs, job: &Job, host: &Host) -> anyhow::Result<Self> {
         let tls = tls::prepare(&job.tls, &args.connection)?;
-        let machine = Machine::prepare(args, job)?;
+        let machine = Machine::prepare(args, job, host.cpu_limit_millicores)?;
         let identity = Identity::new(job.seed, args.run_id.as_deref()).of_run(job.run_number);
-        let control = Arc::new(Control::default());
-        let resolver =
-            background::start(Arc::clone(&control)).context("cannot listen to signals")?;
+        let (control, resolver) = (Arc::clone(&host.control), host.background.resolver.clone());
         let (target, embedded) = match &job.target {
             Some(target) => (target.clone(), None),
             None => {

@@ -76,7 +76,7 @@ impl Identity {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             command: self.command(),
             title: title.to_owned(),
-            directory: Some(folder.path().display().to_string()),
+            directory: Some(folder.place()),
             stopped_by,
             ..Run::default()
         }

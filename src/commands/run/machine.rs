@@ -24,8 +24,12 @@ impl Machine {
     /// # Errors
     ///
     /// When more cores are asked for than there are, or more connections than files may be open.
-    pub(super) fn prepare(args: &RunArgs, job: &Job) -> Result<Self, BadUsage> {
-        let (cores, files) = (Cores::detect(), FileLimit::raise());
+    pub(super) fn prepare(
+        args: &RunArgs,
+        job: &Job,
+        limit_millicores: Option<u64>,
+    ) -> Result<Self, BadUsage> {
+        let (cores, files) = (Cores::detect().limited_to(limit_millicores), FileLimit::raise());
         let allowed = cores.allowed.len();
         // The stand-in API gets the last core for itself, where there is more than one.
         let has_spare = job.target.is_none() && args.machine.cores.is_none() && allowed > 1;

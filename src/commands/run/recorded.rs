@@ -83,7 +83,7 @@ pub(super) fn trace(trace: &TraceResult, task_index: u32) -> TraceReport {
 
 /// Failing sessions by what failed, with the command that replays the shortest.
 pub(super) fn failing(result: &RunResult, folder: &Folder) -> Vec<FailingReport> {
-    let run = quoted(&folder.path().display().to_string());
+    let run = quoted(&folder.place());
     let group = |(signature, group): (&String, &FailingGroup)| {
         let mut example = group.example.to_string();
         if result.scenarios > 1 {
