@@ -1,7 +1,8 @@
 //! What each part of a request costs, in nanoseconds.
 //!
 //! `cargo bench` runs them all; `cargo bench --bench hot_paths -- json` those whose name holds a
-//! word. docs/benchmarks.md says how to compare two versions.
+//! word. docs/benchmarks.md says how to compare two versions. Where wall time is noise, see
+//! `instructions.rs`, which counts instructions of the same paths.
 
 mod paths;
 

@@ -21,6 +21,8 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const ELSEWHERE: &[(&str, &str)] = &[
     ("cargo test", "it is what runs this test"),
     ("cargo bench", "it takes minutes; .ci/run runs every benchmark once"),
+    ("UPDATE_GOLDEN=1 cargo bench", "it writes into the repository"),
+    ("cargo run --release -p tallyho-compare", "it takes minutes; .ci/run has a short one"),
     ("git switch", "it changes the working tree"),
     ("cargo install critcmp", "it installs a program"),
     ("critcmp", "it is a program of others"),

@@ -1,5 +1,6 @@
 //! The pure parts of the hot path, each as something that can be run again and again.
 //!
+//! One list for two measurements: nanoseconds in `hot_paths.rs`, instructions in `instructions.rs`.
 //! Everything is warm after the first turn, and a turn leaves things as it found them. The call of
 //! a turn costs a nanosecond or two, which counts only for draws and histograms.
 
