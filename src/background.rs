@@ -54,14 +54,11 @@ pub fn start(control: Arc<Control>) -> io::Result<Background> {
 }
 
 async fn answer(mut inbox: mpsc::UnboundedReceiver<Lookup>) {
-    while let Some(Lookup { host, port, answer }) = inbox.recv().await {
+    while let Some(lookup) = inbox.recv().await {
         tokio::spawn(async move {
-            let found = tokio::net::lookup_host((host.as_str(), port)).await;
-            let found = found.map(Iterator::collect::<Vec<_>>).and_then(|addresses| {
-                let none = || io::Error::other("the name has no address");
-                if addresses.is_empty() { Err(none()) } else { Ok(addresses) }
-            });
-            let _asker_is_gone = answer.send(found);
+            let found = tokio::net::lookup_host((lookup.host.as_str(), lookup.port)).await;
+            let found = found.map(Iterator::collect::<Vec<_>>);
+            lookup.answer(found);
         });
     }
 }

@@ -16,7 +16,7 @@ use crate::commands::run::OnlyArgs;
 use crate::commands::serve::ServeArgs;
 use crate::commands::sessions::SessionsArgs;
 use crate::commands::trace::{CapsuleArgs, TraceCommand};
-use crate::engine::{DriverChoice, OnNoFreeBot, Rate, Resumption, Stage, TlsVersion};
+use crate::engine::{DriverChoice, OnNoFreeBot, Rate, Redirection, Resumption, Stage, TlsVersion};
 use crate::report::text::Colour;
 use crate::units;
 
@@ -252,6 +252,14 @@ pub struct ConnectionArgs {
     /// The newest TLS version [default: 1.3]
     #[arg(long, value_enum, value_name = "VERSION")]
     pub tls_max: Option<TlsVersion>,
+
+    /// Connect to HOST2:PORT2 where a URL says HOST:PORT, as curl does; may be given more than once
+    #[arg(long, value_name = "HOST:PORT:HOST2:PORT2", value_parser = Redirection::connect_to)]
+    pub connect_to: Vec<Redirection>,
+
+    /// How names become addresses, in k6's words, for example ttl=30s,select=random,policy=any
+    #[arg(long, value_name = "RULES", value_delimiter = ',')]
+    pub dns: Vec<String>,
 
     /// Who resumes whose TLS sessions [default: per-bot]
     #[arg(long, value_enum, value_name = "WHO")]

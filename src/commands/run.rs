@@ -14,6 +14,7 @@ mod lines;
 mod live;
 mod load;
 mod machine;
+mod network;
 mod once;
 mod only;
 mod painter;
@@ -23,7 +24,6 @@ mod recorded;
 mod scenario;
 mod screen;
 mod target;
-mod tls;
 mod url;
 mod verified;
 
@@ -237,7 +237,7 @@ fn finish(
     let facts = Facts {
         run: ground.identity.run(&job.title, folder, stopped_by(&ground.control, &result)),
         config: job.config.clone(),
-        task: ground.machine.task(args.task_index, &result),
+        task: ground.task(&result),
         trace,
         failing: recorded::failing(&result, folder),
         started_at: rfc3339(result.started_at),

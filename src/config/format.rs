@@ -14,6 +14,7 @@ const fn required(name: &'static str, kind: Kind, about: &'static str) -> Key {
 const TEMPLATES: Kind = Kind::Map(&Kind::Template);
 const EXPRESSIONS: Kind = Kind::Map(&Kind::Expression);
 const ON_FAILURE: Kind = Kind::Word(&["continue", "leave", "end", "stopBot", "abort"]);
+const TLS_VERSIONS: &[&str] = &["tls1.2", "tls1.3"];
 const METRIC_KINDS: &[&str] = &["counter", "rate", "gauge", "trend"];
 const THRESHOLDS: Kind = Kind::Map(&Kind::OneOrMore(&Kind::TextOr(&THRESHOLD)));
 
@@ -73,6 +74,16 @@ pub(super) static SCENARIO_FILE: Shape = Shape {
         key("maxRedirects", Kind::Integer(0), "Redirects that a request follows; 10 without it."),
         key("cookies", Kind::Bool, "False: no cookie is kept or sent."),
         key("insecureSkipTLSVerify", Kind::Bool, "Accept any certificate."),
+        key("tlsAuth", Kind::List(&Kind::Object(&TLS_AUTH)), "Certificates that clients show."),
+        key(
+            "tlsVersion",
+            Kind::WordOr(TLS_VERSIONS, &TLS_RANGE),
+            "TLS versions; all that are safe.",
+        ),
+        key("tlsCipherSuites", Kind::List(&Kind::Text), "Cipher suites; all that are safe."),
+        key("tls", Kind::Object(&TLS), "More about TLS, for which k6 has no key."),
+        key("hosts", Kind::Map(&Kind::Text), "Hosts, and the addresses their connections go to."),
+        key("dns", Kind::Object(&DNS), "How names become addresses."),
         key("delayScale", Kind::Ratio, "Multiplies think times; choices stay the same."),
         // The bots.
         key("env", TEMPLATES, "Values of `env.NAME` where neither -e nor the environment has one."),
@@ -177,6 +188,60 @@ static CONNECTIONS: Shape = Shape {
     about: "Connections shared by the bots of a worker.",
     verbs: &[],
     keys: &[required("shared", Kind::Integer(1), "Connections of each worker.")],
+};
+
+static TLS_AUTH: Shape = Shape {
+    name: "a client certificate",
+    about: "A certificate that clients show.",
+    verbs: &[],
+    keys: &[
+        key("domains", Kind::List(&Kind::Text), "Hosts that see it, `*.` for all below; all."),
+        required("cert", Kind::Text, "A PEM file relative to the scenario, or its text."),
+        required("key", Kind::Text, "The same for its key, without a password."),
+    ],
+};
+
+static TLS_RANGE: Shape = Shape {
+    name: "TLS versions",
+    about: "The oldest and the newest TLS version.",
+    verbs: &[],
+    keys: &[
+        key("min", Kind::Word(TLS_VERSIONS), "The oldest; `tls1.2`."),
+        key("max", Kind::Word(TLS_VERSIONS), "The newest; `tls1.3`."),
+    ],
+};
+
+static TLS: Shape = Shape {
+    name: "TLS",
+    about: "More about TLS.",
+    verbs: &[],
+    keys: &[
+        key("cacert", Kind::Text, "Accepted authorities: a PEM file relative to the scenario."),
+        key(
+            "resumption",
+            Kind::Word(&["perBot", "shared", "off"]),
+            "Who resumes whose sessions; `perBot`.",
+        ),
+    ],
+};
+
+static DNS: Shape = Shape {
+    name: "DNS",
+    about: "How names become addresses.",
+    verbs: &[],
+    keys: &[
+        key("ttl", Kind::Text, "When a name is looked up again, or `inf` for never; 5 m."),
+        key(
+            "select",
+            Kind::Word(&["roundRobin", "random", "first"]),
+            "Which of several addresses a connection goes to; `roundRobin`.",
+        ),
+        key(
+            "policy",
+            Kind::Word(&["preferIPv4", "preferIPv6", "onlyIPv4", "onlyIPv6", "any"]),
+            "Which addresses are used; `preferIPv4`.",
+        ),
+    ],
 };
 
 static DATA: Shape = Shape {

@@ -18,6 +18,7 @@ mod format;
 mod guards;
 mod json;
 mod names;
+mod network;
 mod once;
 mod parameters;
 mod plan;
@@ -34,11 +35,13 @@ use std::path::Path;
 
 pub use diagnostic::{Colour, Diagnostic, Findings, Severity, Source};
 pub use duration::{parse_delay, parse_duration, parse_load_duration, parse_rate};
+pub use network::{dns_ttl, policy, select};
 pub use once::{Printer, hide_placeholders};
 pub use parameters::Environment;
 pub use plan::{
-    Abort, BotKind, BotPlan, Certificates, Connections, Load, NoData, OnNoFreeBot, Plan, Profile,
-    Stage, Supply, Threshold, Weight,
+    Abort, BotKind, BotPlan, Certificates, ClientCertificate, Connections, Load, Network, NoData,
+    OnNoFreeBot, Plan, Policy, Profile, Resumption, Select, Stage, Supply, Threshold, TlsVersion,
+    Weight,
 };
 pub use profile::{Overrides, parse_stage};
 pub use schema::json_schema;

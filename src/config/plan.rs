@@ -1,5 +1,6 @@
 //! What a checked scenario says, ready for the engine: no text that still has to be understood.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tallyho_replay::flow::Definition;
@@ -37,8 +38,8 @@ pub struct Plan {
     pub connections: Connections,
     /// The User-Agent header; none for the engine's own.
     pub user_agent: Option<String>,
-    /// Whether certificates are checked.
-    pub certificates: Certificates,
+    /// How connections are made and secured.
+    pub network: Network,
     /// Bots of one task, for numbering; none: the sum of what the loads need at most.
     pub bots_per_task: Option<u64>,
     /// Secrets among the parameters: name and value, for the vault. A definition refers to them by
@@ -99,10 +100,102 @@ pub enum Connections {
     Shared(u32),
 }
 
-/// Whether certificates are checked.
+/// How connections are made and secured; none: as without a scenario.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Network {
+    /// Whether certificates are checked.
+    pub certificates: Certificates,
+    /// The authorities whose certificates are accepted.
+    pub cacert: Option<PathBuf>,
+    /// Certificates that clients show.
+    pub client_certificates: Vec<ClientCertificate>,
+    /// The oldest TLS version.
+    pub tls_min: Option<TlsVersion>,
+    /// The newest TLS version.
+    pub tls_max: Option<TlsVersion>,
+    /// Cipher suites; none: all that are safe.
+    pub cipher_suites: Vec<String>,
+    /// Who resumes whose TLS sessions.
+    pub resumption: Option<Resumption>,
+    /// Hosts, and where their connections go.
+    pub hosts: Vec<(String, String)>,
+    /// How long addresses are used before a name is looked up again.
+    pub dns_ttl: Option<Duration>,
+    /// Which of several addresses a connection goes to.
+    pub dns_select: Option<Select>,
+    /// Which family of addresses is used.
+    pub dns_policy: Option<Policy>,
+}
+
+/// A certificate that clients show.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// The hosts that see it; none: all.
+    pub domains: Vec<String>,
+    /// Where the certificate is from, and its PEM text.
+    pub cert: (String, Vec<u8>),
+    /// The same of its key.
+    pub key: (String, Vec<u8>),
+}
+
+impl std::fmt::Debug for ClientCertificate {
+    /// Keys are shown nowhere.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ClientCertificate({}, {})", self.cert.0, self.key.0)
+    }
+}
+
+/// A TLS version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TlsVersion {
+    /// TLS 1.2.
+    Tls12,
+    /// TLS 1.3.
+    Tls13,
+}
+
+/// Who resumes whose TLS sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resumption {
+    /// Each bot its own.
+    PerBot,
+    /// Any bot any.
+    Shared,
+    /// Nobody.
+    Off,
+}
+
+/// Which of several addresses a connection goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Select {
+    /// Bots are dealt over them.
+    RoundRobin,
+    /// Any.
+    Random,
+    /// The first.
+    First,
+}
+
+/// Which family of addresses is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Policy {
+    /// IPv4 where there is one.
+    PreferIpv4,
+    /// IPv6 where there is one.
+    PreferIpv6,
+    /// IPv4.
+    OnlyIpv4,
+    /// IPv6.
+    OnlyIpv6,
+    /// Both alike.
+    Any,
+}
+
+/// Whether certificates are checked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Certificates {
     /// They are.
+    #[default]
     Checked,
     /// Any will do.
     Ignored,

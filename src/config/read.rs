@@ -12,10 +12,9 @@ use super::data_sources::{self, DataSource};
 use super::diagnostic::{Diagnostic, Findings};
 use super::format::SCENARIO_FILE;
 use super::json::{Member, Node, Value};
+use super::network;
 use super::parameters::{Parameter, Parameters};
-use super::plan::{
-    Abort, BotKind, BotPlan, Certificates, Connections, Load, NoData, Plan, Threshold,
-};
+use super::plan::{Abort, BotKind, BotPlan, Connections, Load, Network, NoData, Plan, Threshold};
 use super::profile::{GRACEFUL, ProfileReader};
 use super::shape::{self, Kind, Strays, ratio_ppm};
 use super::tallyup;
@@ -61,6 +60,7 @@ pub(super) fn plan(
     if for_tallyup {
         reader.tallyup(&mut plan);
     }
+    plan.network = network::read(root, folder, reader.found);
     plan
 }
 
@@ -103,10 +103,6 @@ impl<'a> PlanReader<'a> {
             ),
             None => Connections::PerBot,
         };
-        let certificates = match root.get("insecureSkipTLSVerify").and_then(Node::scalar) {
-            Some("true") => Certificates::Ignored,
-            _ => Certificates::Checked,
-        };
         if self.registered.is_none() && root.get("config").is_some() {
             let range = root.member("config").map_or(0..0, |member| member.key_range.clone());
             let title = "`config` does nothing";
@@ -128,7 +124,7 @@ impl<'a> PlanReader<'a> {
             tags: plain_members(root.get("tags")),
             connections,
             user_agent: root.get("userAgent").and_then(Node::text).map(str::to_owned),
-            certificates,
+            network: Network::default(),
             bots_per_task: integer("vusMax").filter(|bots| *bots > 0),
             secrets: self.secrets(),
             weights: Vec::new(),

@@ -109,6 +109,7 @@ const STALE_CONNECTIONS: &str = "stale_connections";
 /// Addresses of a name that refused a connection, so that the next one was asked.
 const ADDRESSES_SKIPPED: &str = "addresses_skipped";
 /// TLS handshakes, by whether they were shortened by an earlier one.
+pub const HANDSHAKES: [&str; 2] = [HANDSHAKES_FULL, HANDSHAKES_RESUMED];
 const HANDSHAKES_FULL: &str = "tls_handshakes_full";
 const HANDSHAKES_RESUMED: &str = "tls_handshakes_resumed";
 

@@ -14,7 +14,10 @@ use tallyho_replay::Failure;
 
 use super::connection::{Connection, Stream};
 use super::exchange::{Timing, Wire};
+use super::names::Connect;
 use super::origin::Origin;
+use super::plan::RunPlan;
+use super::resolver::Resolver;
 use super::sys;
 use super::timer::{Signal, SlotIndex, Slots};
 use super::tls::{BotTls, Handshake, Tls, TlsStream, words_of};
@@ -27,6 +30,8 @@ pub(super) struct Connector {
     place: Place,
     is_epoll: bool,
     tls: Tls,
+    resolver: Resolver,
+    connects: Cell<u64>,
     limit: Limiter,
 }
 
@@ -38,10 +43,18 @@ pub(super) struct Place {
 }
 
 impl Connector {
-    pub(super) fn new(sources: Vec<IpAddr>, tls: Tls, place: Place, is_epoll: bool) -> Self {
+    pub(super) fn new(plan: &RunPlan, place: Place, is_epoll: bool) -> Self {
         let limit =
             Limiter { free: Cell::new(CONNECTS_IN_FLIGHT_MAX), waiting: RefCell::default() };
-        Self { sources, place, is_epoll, tls, limit }
+        Self {
+            sources: plan.sources.clone(),
+            place,
+            is_epoll,
+            tls: plan.tls.clone(),
+            resolver: plan.resolver.clone(),
+            connects: Cell::new(0),
+            limit,
+        }
     }
 
     /// Opens a connection for a bot; the bot's deadline bounds it. `timing` is told how long the
@@ -86,11 +99,12 @@ impl Connector {
     ) -> Result<TcpStream, Failure> {
         let began = wire.clock.now();
         let addresses = origin.addresses();
-        // Bots are spread over the addresses of a name by their place, not by chance.
         let bot = wire.slot * self.place.workers + self.place.worker;
+        let number = self.connects.replace(self.connects.get() + 1);
         let mut result = Err(Failure::Unreachable);
         for attempt in 0..addresses.len() {
-            let address = addresses[(bot + attempt) % addresses.len()];
+            let connect = Connect { bot, number, attempt };
+            let address = addresses[self.resolver.names().place(&addresses, connect)];
             result = self.open_address(wire, address).await;
             let is_elsewhere_better =
                 matches!(result, Err(Failure::Refused | Failure::Unreachable | Failure::Reset));

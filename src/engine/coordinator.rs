@@ -12,6 +12,7 @@ use super::DriverReport;
 use super::clock::RunClock;
 use super::control::{Control, Phase};
 use super::health::Meter;
+use super::origin::Notice;
 use super::pacing::first_numbers;
 use super::plan::RunPlan;
 use super::scribe::{Outlet, Scribe, TraceResult};
@@ -43,12 +44,16 @@ pub struct RunResult {
     pub trace: Option<TraceResult>,
     /// Failing sessions by what failed.
     pub failing: Failing,
+    /// What happened around the run.
+    pub notices: Vec<Notice>,
 }
 
 /// What the coordinator passes on while the run goes on.
 pub trait Observer {
     /// The drivers are known and the load starts now.
     fn started(&mut self, drivers: &[DriverReport]);
+    /// Something happened around the run.
+    fn noticed(&mut self, _notice: &Notice) {}
     /// Called several times a second.
     fn tick(&mut self, elapsed: Duration, active_bots: u64, collector: &Collector);
 }
@@ -87,6 +92,7 @@ pub fn run(
     let mut gathered = Gathered::new(crew.threads.len());
     while gathered.done < crew.threads.len() {
         match inbox.recv_timeout(TICK) {
+            Ok(Message::Notice(notice)) => gathered.note(notice, observer),
             Ok(message) => gathered.take(message, &crew)?,
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
@@ -112,6 +118,7 @@ pub fn run(
         scenarios: shared.plan.scenarios.len(),
         trace: scribe.map(Scribe::finish),
         failing: gathered.failing,
+        notices: gathered.notices,
     })
 }
 
@@ -195,7 +202,7 @@ impl Crew {
             match inbox.recv() {
                 Ok(Message::Ready(index, driver)) => drivers[index] = Some(driver),
                 Ok(Message::Failed(error)) => return Err(error),
-                Ok(Message::Second(..) | Message::Done(..)) => {
+                Ok(Message::Second(..) | Message::Notice(_) | Message::Done(..)) => {
                     unreachable!("no worker reports before the start")
                 }
                 Err(_) => return Err("a worker ended before it started".to_owned()),
@@ -216,21 +223,32 @@ impl Crew {
     }
 }
 
+/// Enough to see that the names of a test keep changing.
+const NOTICES_MAX: usize = 100;
+
 /// What has been reported so far.
 struct Gathered {
     collector: Collector,
     failing: Failing,
+    notices: Vec<Notice>,
     done: usize,
 }
 
 impl Gathered {
     fn new(workers: usize) -> Self {
-        Self { collector: Collector::new(workers), failing: Failing::new(), done: 0 }
+        Self {
+            collector: Collector::new(workers),
+            failing: Failing::new(),
+            notices: Vec::new(),
+            done: 0,
+        }
     }
 
     fn take(&mut self, message: Message, crew: &Crew) -> Result<(), String> {
         match message {
-            Message::Ready(..) => unreachable!("every worker was ready before the start"),
+            Message::Ready(..) | Message::Notice(_) => {
+                unreachable!("every worker was ready before the start, and notices are passed on")
+            }
             Message::Failed(error) => return Err(error),
             Message::Second(worker, report) => self.add(worker, *report, crew),
             Message::Done(worker, report, failing) => {
@@ -242,6 +260,15 @@ impl Gathered {
             }
         }
         Ok(())
+    }
+
+    /// Passes a notice on, once: each worker looks names up for itself.
+    fn note(&mut self, notice: Notice, observer: &mut dyn Observer) {
+        let is_known = self.notices.iter().any(|known| known.is_like(&notice));
+        if !is_known && self.notices.len() < NOTICES_MAX {
+            observer.noticed(&notice);
+            self.notices.push(notice);
+        }
     }
 
     fn add(&mut self, worker: usize, mut report: Report, crew: &Crew) {

@@ -26,6 +26,7 @@ pub(super) use stream::{Handshake, TlsStream};
 pub use words::TlsFault;
 pub(super) use words::words_of;
 
+use super::names::is_below;
 use roots::Roots;
 use sessions::Sessions;
 
@@ -146,15 +147,7 @@ impl Tls {
 
 /// Whether a client certificate for these domains is shown to a host.
 fn is_for(domains: &[String], host: &str) -> bool {
-    let matches = |domain: &String| match domain.strip_prefix("*.") {
-        Some(parent) => host.len().checked_sub(parent.len() + 1).is_some_and(|dot| {
-            host.is_char_boundary(dot) && {
-                let (_, end) = host.split_at(dot);
-                end.starts_with('.') && end[1..].eq_ignore_ascii_case(parent)
-            }
-        }),
-        None => domain.eq_ignore_ascii_case(host),
-    };
+    let matches = |domain: &String| is_below(domain, host) || domain.eq_ignore_ascii_case(host);
     domains.is_empty() || domains.iter().any(matches)
 }
 

@@ -22,7 +22,7 @@ use super::connection::Connections;
 use super::connector::{Connector, Place};
 use super::control::{Control, Phase};
 use super::exchange::Timing;
-use super::origin::Origin;
+use super::origin::{Notice, Origin};
 use super::pacing::{Next, Pace, Pacing, Position};
 use super::plan::RunPlan;
 use super::player::Player;
@@ -41,6 +41,8 @@ pub(super) enum Message {
     /// What happened since the last report, about once a second; the second counts from the start
     /// of the run.
     Second(usize, Box<Report>),
+    /// Something that whoever watches the run should know.
+    Notice(Notice),
     /// The last report: all bots have ended.
     Done(usize, Box<Report>, Failing),
 }
@@ -159,7 +161,8 @@ impl Worker {
         let mut recorder = Recorder::new();
         let scenarios = scenarios(shared, index, &mut recorder);
         let origin = |(key, addresses): &(String, Vec<_>)| {
-            Origin::new(key.clone(), addresses.clone(), &plan.tls).map(Rc::new)
+            let found = (addresses.clone(), &plan.resolver);
+            Origin::new(key.clone(), found, &plan.tls, 0).map(Rc::new)
         };
         let origins: io::Result<Vec<_>> = plan.origins.iter().map(origin).collect();
         let place = Place { worker: index, workers: plan.pins.len() };
@@ -168,7 +171,7 @@ impl Worker {
             clock,
             slots: Slots::new(),
             timer: Timer::new(clock)?,
-            connector: Connector::new(plan.sources.clone(), plan.tls.clone(), place, is_epoll),
+            connector: Connector::new(plan, place, is_epoll),
             buffers: Buffers::default(),
             recorder: RefCell::new(recorder),
             tracer,
@@ -199,7 +202,7 @@ impl Worker {
             let woken = self.timer.wait(&readiness, also).await;
             self.report_seconds(&mut watch, &link, woken);
             self.timer.fire(&self.slots, woken.now);
-            self.keep_watch(&mut watch, woken.now);
+            self.keep_watch(&mut watch, &link, woken.now);
         }
         let now = self.clock.now();
         for scenario in &self.scenarios {
@@ -270,7 +273,7 @@ impl Worker {
     }
 
     /// Deadlines and phases, each when it is time.
-    fn keep_watch(&self, watch: &mut Watch, now: Micros) {
+    fn keep_watch(&self, watch: &mut Watch, link: &Link, now: Micros) {
         if now < watch.next_scan {
             return;
         }
@@ -278,6 +281,11 @@ impl Worker {
         watch.cpu = machine::thread_cpu();
         self.slots.scan(now);
         self.tracer.tick(now);
+        for origin in &*self.origins.borrow() {
+            if let Some(notice) = origin.refresh(&self.plan.resolver, now) {
+                let _coordinator_gone = link.messages.send(Message::Notice(notice));
+            }
+        }
         let phase = self.control.phase();
         if phase != watch.phase {
             watch.phase = phase;
@@ -337,7 +345,8 @@ impl Worker {
             timing.completed = self.clock.now();
         };
         timing.sent = timing.completed;
-        let origin = Origin::new(key, addresses?, &self.plan.tls).map_err(|error| {
+        let found = (addresses?, &self.plan.resolver);
+        let origin = Origin::new(key, found, &self.plan.tls, timing.completed).map_err(|error| {
             timing.reason = Some(error.to_string());
             Failure::Tls
         });

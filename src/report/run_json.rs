@@ -144,6 +144,9 @@ pub struct Task {
     pub io_driver: String,
     /// Why this one.
     pub io_driver_reason: String,
+    /// Which certificates it accepted; none where nothing was secured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<String>,
     /// How many files it may have open.
     pub files_limit: u64,
     /// How it fared.

@@ -210,6 +210,35 @@ pub enum Warning {
         /// How many.
         values: u64,
     },
+    /// Any certificate was accepted.
+    CertificatesUnchecked {
+        /// Which task.
+        task: u32,
+    },
+    /// The name of a target stood for other addresses than before.
+    AddressesChanged {
+        /// Which task.
+        task: u32,
+        /// The target.
+        origin: String,
+        /// Its addresses before.
+        before: Vec<String>,
+        /// Its addresses after that.
+        after: Vec<String>,
+        /// When, in seconds of the run.
+        second: u64,
+    },
+    /// The name of a target could no longer be looked up.
+    LookupFailed {
+        /// Which task.
+        task: u32,
+        /// The target.
+        origin: String,
+        /// Why.
+        error: String,
+        /// When, in seconds of the run.
+        second: u64,
+    },
     /// Iterations stopped at the end of the run.
     Interrupted {
         /// How many.
@@ -311,6 +340,9 @@ impl Warning {
                 "nothing needs doing; containers block io_uring by default, and epoll is a few \
                  percent slower"
             }
+            Self::CertificatesUnchecked { .. }
+            | Self::AddressesChanged { .. }
+            | Self::LookupFailed { .. } => self.advice_on_network(),
             Self::ThresholdWithoutData { .. } => {
                 "check the metric's name and tags; to fail on no data, say so in the threshold"
             }
@@ -446,6 +478,9 @@ impl fmt::Display for Warning {
             Self::TasksApart { apart_us } => {
                 write!(f, "the tasks started {} apart", duration_us(*apart_us))
             }
+            Self::CertificatesUnchecked { .. }
+            | Self::AddressesChanged { .. }
+            | Self::LookupFailed { .. } => self.fmt_of_network(f),
             Self::GeneratorStalled { .. }
             | Self::GeneratorStarved { .. }
             | Self::GeneratorBusy { .. } => self.fmt_of_workers(f),
@@ -462,6 +497,37 @@ fn span(seconds: Option<Seconds>) -> String {
 }
 
 impl Warning {
+    /// The sentences of warnings about targets.
+    fn fmt_of_network(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CertificatesUnchecked { task } => {
+                write!(f, "task {task} accepted any certificate: no server was checked")
+            }
+            Self::AddressesChanged { task, origin, before, after, second } => write!(
+                f,
+                "task {task} found other addresses for {origin} at {}: {} instead of {}",
+                clock(*second),
+                after.join(", "),
+                before.join(", "),
+            ),
+            Self::LookupFailed { task, origin, error, second } => {
+                write!(f, "task {task} could not look {origin} up at {}: {error}", clock(*second))
+            }
+            _ => f.write_str("a warning that this version does not know"),
+        }
+    }
+
+    fn advice_on_network(&self) -> &'static str {
+        match self {
+            Self::AddressesChanged { .. } => {
+                "connections that were open stayed where they were; new ones went to the new \
+                 addresses"
+            }
+            Self::LookupFailed { .. } => "the addresses found before stayed in use",
+            _ => "the target may have been anybody; give its authority with --cacert to be sure",
+        }
+    }
+
     /// The sentences of warnings about workers.
     fn fmt_of_workers(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some((from, to)) = self.window() else { return Ok(()) };

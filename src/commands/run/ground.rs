@@ -11,9 +11,12 @@ use super::host::Host;
 use super::identity::Identity;
 use super::job::Job;
 use super::machine::Machine;
-use super::{target, tls};
+use super::{network, target};
 use crate::cli::RunArgs;
-use crate::engine::{Control, DriverChoice, Resolver, RunPlan, ScenarioPlan, Tls};
+use crate::engine::{
+    Control, DriverChoice, HANDSHAKES, Resolver, RunPlan, RunResult, ScenarioPlan, Tls, tls_host,
+};
+use crate::report::{Task, Warning};
 
 /// Checked, started and reached: all that plans have in common.
 pub(super) struct Ground {
@@ -44,10 +47,12 @@ impl Ground {
     ///
     /// What this machine or the target cannot do.
     pub(super) fn prepare(args: &RunArgs, job: &Job, host: &Host) -> anyhow::Result<Self> {
-        let tls = tls::prepare(&job.tls, &args.connection)?;
+        let tls = network::tls(&job.network, &args.connection)?;
+        let names = network::names(&job.network, &args.connection)?;
         let machine = Machine::prepare(args, job, host.cpu_limit_millicores)?;
         let identity = Identity::new(job.seed, args.run_id.as_deref()).of_run(job.run_number);
-        let (control, resolver) = (Arc::clone(&host.control), host.background.resolver.clone());
+        let control = Arc::clone(&host.control);
+        let resolver = host.background.resolver.clone().with_names(names);
         let (target, embedded) = match &job.target {
             Some(target) => (target.clone(), None),
             None => {
@@ -56,6 +61,11 @@ impl Ground {
                 (embedded.url(), Some(embedded))
             }
         };
+        if tls.is_insecure() && tls_host(&target).is_some() {
+            eprintln!(
+                "warning: certificates are not checked (--insecure): {target} may be anybody"
+            );
+        }
         let origin = target::reach(&target::origin(&target)?, &resolver, &tls)?;
         Ok(Self {
             facts: identity.facts(&target, args.task_index, job),
@@ -75,6 +85,20 @@ impl Ground {
             traceparent: args.record.traceparent,
             _embedded: embedded,
         })
+    }
+
+    /// The part of `run.json` that describes this process.
+    pub(super) fn task(&self, result: &RunResult) -> Task {
+        let mut task = self.machine.task(self.task_index, result);
+        let totals = &result.measured.totals;
+        let is_secured = tls_host(&self.target).is_some()
+            || HANDSHAKES.iter().any(|name| totals.counters.contains_key(*name));
+        if is_secured {
+            task.tls = Some(self.tls.trusted());
+            let unchecked = Warning::CertificatesUnchecked { task: self.task_index };
+            task.notices.extend(self.tls.is_insecure().then_some(unchecked));
+        }
+        task
     }
 
     /// A plan of these scenarios, on all workers.

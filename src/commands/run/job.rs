@@ -7,8 +7,8 @@ use tallyho_replay::SecretKey;
 use tallyho_replay::flow::{self, Definition};
 
 use super::scenario::declared;
-use crate::config::Weight;
-use crate::engine::{BotMaker, Profile, TlsOptions};
+use crate::config::{Network, Weight};
+use crate::engine::{BotMaker, Profile};
 use crate::metrics::Threshold;
 
 /// A checked run.
@@ -33,8 +33,8 @@ pub(super) struct Job {
     /// Weights that replace those of bots.
     pub(super) weights: Vec<Weight>,
     pub(super) thresholds: Vec<Threshold>,
-    /// How TLS is spoken.
-    pub(super) tls: TlsOptions,
+    /// How connections are made and secured.
+    pub(super) network: Network,
     /// Runs once before all bots, and hands them what it keeps.
     pub(super) setup: Option<Part>,
     /// Plays beside all bots, and counts as none of them.

@@ -1,10 +1,11 @@
 //! What the run may use of this machine, checked against what it needs.
 
+use std::net::IpAddr;
 use std::time::UNIX_EPOCH;
 
 use super::job::Job;
 use crate::cli::RunArgs;
-use crate::engine::{Cores, FileLimit, RunResult};
+use crate::engine::{Cores, FileLimit, Notice, RunResult};
 use crate::exit::BadUsage;
 use crate::report::{Task, Warning};
 
@@ -70,10 +71,11 @@ impl Machine {
     pub(super) fn task(&self, index: u32, result: &RunResult) -> Task {
         let driver = result.drivers.first().expect("a run has a worker");
         let fallback = driver.reason.starts_with("io_uring unavailable") || driver.is_slow_mode;
-        let notices = fallback.then(|| Warning::DriverFallback {
+        let fallback = fallback.then(|| Warning::DriverFallback {
             driver: driver.name.to_owned(),
             reason: driver.reason.clone(),
         });
+        let seen = result.notices.iter().map(|notice| warning(index, notice));
         let since_epoch = result.started_at.duration_since(UNIX_EPOCH).unwrap_or_default();
         let system = rustix::system::uname();
         Task {
@@ -87,7 +89,22 @@ impl Machine {
             io_driver_reason: driver.reason.clone(),
             files_limit: self.files.now,
             health: result.health,
-            notices: notices.into_iter().collect(),
+            tls: None,
+            notices: fallback.into_iter().chain(seen).collect(),
+        }
+    }
+}
+
+/// What happened around the run, as the report has it.
+pub(super) fn warning(task: u32, notice: &Notice) -> Warning {
+    let words = |addresses: &[IpAddr]| addresses.iter().map(IpAddr::to_string).collect();
+    match notice.clone() {
+        Notice::AddressesChanged { origin, before, after, second } => {
+            let (before, after) = (words(&before), words(&after));
+            Warning::AddressesChanged { task, origin, before, after, second }
+        }
+        Notice::LookupFailed { origin, error, second } => {
+            Warning::LookupFailed { task, origin, error, second }
         }
     }
 }

@@ -12,10 +12,11 @@ use std::time::Duration;
 use super::ground::Ground;
 use super::lines::Lines;
 use super::live::{About, Live, Stage};
+use super::machine;
 use super::painter::Painter;
 use super::screen;
 use crate::cli::RunArgs;
-use crate::engine::{Control, DriverReport, Observer, Profile, RunPlan, ScenarioPlan};
+use crate::engine::{Control, DriverReport, Notice, Observer, Profile, RunPlan, ScenarioPlan};
 use crate::metrics::Collector;
 
 /// The screen is not drawn more often.
@@ -28,6 +29,7 @@ pub(super) struct Progress {
     live: Live,
     control: Arc<Control>,
     signals_shown: u8,
+    task_index: u32,
 }
 
 enum Display {
@@ -73,6 +75,7 @@ impl Progress {
             live: Live::new(about),
             control: Arc::clone(&ground.control),
             signals_shown: 0,
+            task_index: args.task_index,
         }
     }
 
@@ -119,6 +122,12 @@ impl Observer for Progress {
         driver.name.clone_into(&mut self.live.about.driver);
         if let Display::Lines(_) = self.display {
             print(&format!("{}driver   {driver}\n\n", self.heading));
+        }
+    }
+
+    fn noticed(&mut self, notice: &Notice) {
+        if let Display::Lines(_) = self.display {
+            print(&format!("{}\n", machine::warning(self.task_index, notice)));
         }
     }
 

@@ -12,7 +12,7 @@ use super::{heartbeat, identity};
 use crate::cli::RunArgs;
 use crate::commands::check;
 use crate::config::{self, BotKind, BotPlan, Findings, Options, Overrides, Plan};
-use crate::engine::{BotMaker, OnNoFreeBot, Profile, Rate, Spacing, Stage, Supply, TlsOptions};
+use crate::engine::{BotMaker, OnNoFreeBot, Profile, Rate, Spacing, Stage, Supply};
 use crate::metrics::Threshold;
 
 /// Reads the scenario with what the command line says about it.
@@ -93,7 +93,7 @@ fn from_plan(path: &Path, plan: &Plan, thresholds: Vec<Threshold>, bots: &Regist
         secrets: plan.secrets.clone(),
         weights: plan.weights.clone(),
         thresholds,
-        tls: TlsOptions::default(),
+        network: plan.network.clone(),
         setup: part(&plan.setup, plan.setup_timeout)
             .or_else(|| companion(|all| all.set_up, plan.setup_timeout)),
         heartbeat: companion(|all| all.heartbeat, heartbeat::DURATION_MAX),

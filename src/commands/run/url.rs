@@ -11,7 +11,8 @@ use super::identity;
 use super::job::{Job, Load};
 use super::load;
 use crate::cli::{RequestArgs, RunArgs};
-use crate::engine::{BotMaker, TlsOptions};
+use crate::config::Network;
+use crate::engine::BotMaker;
 use crate::exit::BadUsage;
 
 /// Checks the request and the load that the flags describe.
@@ -51,7 +52,7 @@ pub(super) fn job(args: &RunArgs) -> Result<Job, BadUsage> {
         shared_secrets,
         secrets: Vec::new(),
         thresholds: Vec::new(),
-        tls: TlsOptions::default(),
+        network: Network::default(),
         weights: Vec::new(),
         setup: None,
         heartbeat: None,

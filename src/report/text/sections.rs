@@ -292,6 +292,9 @@ fn task(out: &mut String, report: &Report, task: &Task, options: &Options) {
     figure(out, &name, &machine, options);
     let driver = format!("{} ({})", task.io_driver, task.io_driver_reason);
     figure(out, "  io driver", &driver, options);
+    if let Some(trusted) = &task.tls {
+        figure(out, "  tls", trusted, options);
+    }
     let health = &task.health;
     let mut cpu = format!("workers busy {}", share_percent(cpu_us, capacity_us));
     if health.cpu_periods > 0 {
