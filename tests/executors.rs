@@ -12,6 +12,7 @@ use tallyho::engine::{
     self, Control, DriverChoice, DriverReport, Observer, OnNoFreeBot, Profile, Rate, RunPlan,
     RunResult, ScenarioPlan, Spacing, Stage, Supply,
 };
+use tallyho::http::Limits;
 use tallyho::metrics::{Collector, ScenarioTotals};
 use tallyho_replay::{Bot, BotType, Context, Outcome, RunFacts, Who};
 
@@ -49,6 +50,7 @@ fn scenario<B: Bot<Config = ()>>(name: &str, start: Duration, profile: Profile) 
 fn play(driver: DriverChoice, scenarios: Vec<ScenarioPlan>, target: &str) -> RunResult {
     let control = Arc::new(Control::default());
     let plan = RunPlan {
+        limits: Limits::default(),
         scenarios,
         facts: RunFacts { target: Some(target.to_owned()), ..RunFacts::default() },
         setup: None,

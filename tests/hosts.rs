@@ -17,6 +17,7 @@ use tallyho::engine::{
     self, Control, DriverChoice, DriverReport, Names, Notice, Observer, Profile, Resolver, RunPlan,
     RunResult, ScenarioPlan, Tls,
 };
+use tallyho::http::Limits;
 use tallyho::metrics::Collector;
 use tallyho_bots::{SingleRequest, SingleRequestConfig, SingleRequestSettings};
 use tallyho_replay::{BotType, RunFacts};
@@ -100,6 +101,7 @@ fn play(
         ..SingleRequestSettings::default()
     };
     let plan = RunPlan {
+        limits: Limits::default(),
         scenarios: vec![ScenarioPlan {
             name: "default".to_owned(),
             key: 0,

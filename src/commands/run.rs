@@ -231,6 +231,7 @@ fn finish(
             Some(TraceReport { verified, ..recorded::trace(trace, args.task_index) })
         }
     };
+    let trace_aborted = result.trace.as_ref().is_some_and(|trace| trace.has_aborted);
     let differs = trace.as_ref().is_some_and(TraceReport::differs);
     let (lost_workers, aborted) = (result.lost_workers, result.abort_reason.is_some());
     let ended_by_threshold = result.failed_threshold.is_some();
@@ -255,6 +256,11 @@ fn finish(
         _ if lost_workers > 0 => Err(anyhow!(
             "{lost_workers} workers ended in a bug of tallyho; the figures lack theirs"
         )),
+        _ if trace_aborted => {
+            let why = report.trace.as_ref().and_then(|trace| trace.error.as_deref());
+            let why = why.unwrap_or("the writer had fallen behind");
+            Err(anyhow!("the run was ended since sessions could not be recorded: {why}"))
+        }
         0 if aborted => Ok(Exit::Aborted),
         0 if ended_by_threshold || report.has_failed_threshold() => Ok(Exit::Threshold),
         0 if report.is_invalid() && !args.verdict.allow_degraded => Ok(Exit::Invalid),
@@ -269,6 +275,9 @@ fn stopped_by(control: &Arc<Control>, result: &RunResult) -> Option<String> {
     match (control.signals(), &result.abort_reason, &result.failed_threshold) {
         (0, Some(reason), _) => Some(format!("a bot: {reason}")),
         (0, None, Some(threshold)) => Some(format!("a threshold: {threshold}")),
+        (0, None, None) if result.trace.as_ref().is_some_and(|trace| trace.has_aborted) => {
+            Some("--on-not-recorded abort".to_owned())
+        }
         (0, None, None) => None,
         (1, ..) => Some("a signal".to_owned()),
         (..) => Some("a second signal, which cut running requests off".to_owned()),

@@ -80,7 +80,7 @@ pub fn run(
     let workers = shared.plan.pins.len();
     let trace =
         shared.plan.trace.as_ref().map(|trace| Scribe::start(trace, workers)).transpose()?;
-    let (scribe, outlets) = trace.unzip();
+    let (mut scribe, outlets) = trace.unzip();
     let mut crew = Crew::start(&shared, &messages, outlets.unwrap_or_default())?;
     drop(messages);
     let drivers = crew.wait_until_ready(&inbox)?;
@@ -102,6 +102,9 @@ pub fn run(
         }
         let elapsed = origin.elapsed();
         judge.look(elapsed, &gathered.collector, control);
+        if scribe.as_mut().is_some_and(Scribe::aborts) {
+            control.advance(Phase::Drain);
+        }
         observer.tick(elapsed, control.active_bots(), &gathered.collector);
     }
     let elapsed = origin.elapsed();

@@ -13,6 +13,7 @@ use super::schedule::Profile;
 use super::scribe::TracePlan;
 use super::tls::Tls;
 use super::watch::WatchMaker;
+use crate::http::Limits;
 use crate::metrics::Threshold;
 
 /// Makes a bot's type on the worker's own thread, where it stays.
@@ -40,6 +41,8 @@ pub struct RunPlan {
     pub tls: Tls,
     /// Source addresses to spread connections over; empty leaves the choice to the system.
     pub sources: Vec<IpAddr>,
+    /// What of a response is read, and what is too much.
+    pub limits: Limits,
     /// A request's time, unless it has its own.
     pub timeout: Duration,
     /// How long sessions may go on after a signal.

@@ -12,10 +12,11 @@ use super::identity::Identity;
 use super::job::Job;
 use super::machine::Machine;
 use super::{network, target};
-use crate::cli::RunArgs;
+use crate::cli::{RequestArgs, RunArgs};
 use crate::engine::{
     Control, DriverChoice, HANDSHAKES, Resolver, RunPlan, RunResult, ScenarioPlan, Tls, tls_host,
 };
+use crate::http::Limits;
 use crate::report::{Task, Warning};
 
 /// Checked, started and reached: all that plans have in common.
@@ -32,12 +33,22 @@ pub(super) struct Ground {
     origin: (String, Vec<SocketAddr>),
     io_driver: DriverChoice,
     sources: Vec<std::net::IpAddr>,
+    limits: Limits,
     timeout: Duration,
     drain: Duration,
     task_index: u32,
     traceparent: bool,
     /// The stand-in API, if the job has no target of its own; it ends with this.
     _embedded: Option<Embedded>,
+}
+
+/// What the flags say of how much of a response is read.
+fn limits(args: &RequestArgs) -> Limits {
+    Limits {
+        head_bytes_max: usize::try_from(args.max_response_head).unwrap_or(usize::MAX),
+        body_bytes_max: args.max_response_body,
+        ..Limits::default()
+    }
 }
 
 impl Ground {
@@ -79,6 +90,7 @@ impl Ground {
             origin,
             io_driver: args.machine.io_driver,
             sources: args.machine.local_ips.iter().flatten().copied().collect(),
+            limits: limits(&args.request),
             timeout: args.request.timeout,
             drain: args.drain,
             task_index: args.task_index,
@@ -114,6 +126,7 @@ impl Ground {
             resolver: self.resolver.clone(),
             tls: self.tls.clone(),
             sources: self.sources.clone(),
+            limits: self.limits,
             timeout: self.timeout,
             drain: self.drain,
             thresholds: Vec::new(),
