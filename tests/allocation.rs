@@ -92,6 +92,7 @@ fn allocations(driver: DriverChoice, url: &str, iterations: u64) -> u64 {
         shared_secrets: Vec::new(),
         timeout: Duration::from_secs(10),
         drain: Duration::from_secs(5),
+        start_at: None,
     };
     let before = ALLOCATIONS.load(Ordering::Relaxed);
     let result = engine::run(plan, &control, &mut Silent).expect("the run starts");

@@ -54,6 +54,7 @@ fn play<B: Bot<Config = ()>>(driver: DriverChoice, profile: Profile, target: &st
         shared_secrets: Vec::new(),
         timeout: Duration::from_millis(500),
         drain: Duration::from_secs(5),
+        start_at: None,
     };
     engine::run(plan, &control, &mut Silent).expect("the run starts")
 }

@@ -68,6 +68,7 @@ fn play(driver: DriverChoice, scenarios: Vec<ScenarioPlan>, target: &str) -> Run
         traceparent: false,
         timeout: 5 * SECOND,
         drain: 5 * SECOND,
+        start_at: None,
     };
     engine::run(plan, &control, &mut Silent).expect("the run starts")
 }

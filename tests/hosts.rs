@@ -130,6 +130,7 @@ fn play(
         shared_secrets: Vec::new(),
         timeout: Duration::from_millis(500),
         drain: Duration::from_secs(5),
+        start_at: None,
     };
     let mut observer = Noting(Vec::new());
     let result = engine::run(plan, &control, &mut observer).expect("the run starts");

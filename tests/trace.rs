@@ -122,6 +122,7 @@ fn play(
             path,
             record,
             bytes_max: 1 << 30,
+            failures: None,
             on_not_recorded: OnNotRecorded::Continue,
         }),
         facts,
@@ -139,6 +140,7 @@ fn play(
         shared_secrets: Vec::new(),
         timeout: Duration::from_secs(10),
         drain: Duration::from_secs(5),
+        start_at: None,
     };
     engine::run(plan, &control, &mut Silent).expect("the run starts").trace.expect("a trace")
 }

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tallyho_replay::{BotType, RunFacts};
 
@@ -47,6 +47,8 @@ pub struct RunPlan {
     pub timeout: Duration,
     /// How long sessions may go on after a signal.
     pub drain: Duration,
+    /// When the load starts, if not as soon as the workers are ready.
+    pub start_at: Option<SystemTime>,
     /// What the run must keep to; those that abort it are looked at while it goes on.
     pub thresholds: Vec<Threshold>,
     /// Secrets that every bot holds from its first session on: those of the command line.

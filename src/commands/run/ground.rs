@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tallyho_replay::RunFacts;
 
@@ -36,6 +36,7 @@ pub(super) struct Ground {
     limits: Limits,
     timeout: Duration,
     drain: Duration,
+    start_at: Option<SystemTime>,
     task_index: u32,
     traceparent: bool,
     /// The stand-in API, if the job has no target of its own; it ends with this.
@@ -93,6 +94,7 @@ impl Ground {
             limits: limits(&args.request),
             timeout: args.request.timeout,
             drain: args.drain,
+            start_at: args.start_at,
             task_index: args.task_index,
             traceparent: args.record.traceparent,
             _embedded: embedded,
@@ -129,6 +131,7 @@ impl Ground {
             limits: self.limits,
             timeout: self.timeout,
             drain: self.drain,
+            start_at: self.start_at,
             thresholds: Vec::new(),
             watch: None,
             traceparent: self.traceparent,
@@ -139,6 +142,6 @@ impl Ground {
 
     /// A plan of one session, on a worker of its own that is not pinned.
     pub(super) fn plan_of_one(&self, scenario: ScenarioPlan) -> RunPlan {
-        RunPlan { pins: vec![None], ..self.plan(vec![scenario]) }
+        RunPlan { pins: vec![None], start_at: None, ..self.plan(vec![scenario]) }
     }
 }
