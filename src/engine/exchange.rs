@@ -160,7 +160,7 @@ async fn write(
     timing: &mut Timing,
 ) -> Result<(), Failure> {
     let (result, written) = match &mut connection.stream {
-        Stream::Plain(stream) => write_plain(wire, stream, &mut outgoing.bytes).await,
+        Stream::Plain(stream) => write_all(wire, stream, &mut outgoing.bytes).await,
         Stream::Tls(stream) => {
             let result = stream.send(wire, &outgoing.bytes).await;
             let traffic = stream.take_traffic();
@@ -177,13 +177,20 @@ async fn write(
 }
 
 /// Writes all bytes; how many were, whatever happens.
-async fn write_plain(
+///
+/// A request fits into the socket's buffer as a rule, so it is sent by a plain system call. The
+/// runtime's own operation would wake the bot once more for it, and on io_uring cost each batch of
+/// requests a second entry into the kernel; it takes over where the buffer is full.
+pub(super) async fn write_all(
     wire: &Wire<'_>,
     stream: &mut TcpStream,
     bytes: &mut Vec<u8>,
 ) -> (io::Result<()>, u64) {
     let size = bytes.len();
-    let mut written = 0;
+    let mut written = match sys::send_now(stream, bytes) {
+        Ok(count) => count,
+        Err(error) => return (Err(error), 0),
+    };
     let mut outcome = Ok(());
     while written < size && outcome.is_ok() {
         let slice = std::mem::take(bytes).slice(written..);
