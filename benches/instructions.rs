@@ -1,9 +1,9 @@
 //! How many instructions each part of a request takes: exact where wall time is noise.
 //!
-//! `cargo bench --profile release --bench instructions` runs the paths of `hot_paths.rs` under callgrind and compares
-//! the counts with those kept in `instructions.txt`; more than a tolerance above them is a failure.
-//! After a change that is meant, `UPDATE_GOLDEN=1 cargo bench --profile release --bench
-//! instructions` writes the file. With another compiler than the file's, counts are only printed.
+//! `cargo bench --profile release --bench instructions` runs the paths of `hot_paths.rs` under
+//! callgrind and compares the counts with those kept in `instructions.txt`; more than a tolerance
+//! above them is a failure. After a change that is meant, the same with `UPDATE_GOLDEN=1` writes
+//! the file. With another compiler than the file's, counts are only printed.
 //! One process of valgrind counts them all: it collects inside [`counted`] only, and writes a file
 //! each time that returns.
 

@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -16,7 +16,9 @@ use crate::commands::run::OnlyArgs;
 use crate::commands::serve::ServeArgs;
 use crate::commands::sessions::SessionsArgs;
 use crate::commands::trace::{CapsuleArgs, TraceCommand};
-use crate::engine::{DriverChoice, OnNoFreeBot, Rate, Redirection, Resumption, Stage, TlsVersion};
+use crate::engine::{
+    DriverChoice, OnNoFreeBot, OnNotRecorded, Rate, Redirection, Resumption, Stage, TlsVersion,
+};
 use crate::report::text::Colour;
 use crate::units;
 
@@ -112,6 +114,11 @@ pub struct RunArgs {
     #[arg(long, env = "TASK_INDEX", value_name = "N", default_value_t = 0)]
     pub task_index: u32,
 
+    /// When the load starts, the same instant for all tasks of a test, for example
+    /// 2026-11-24T19:30:00Z; checks and set-up come before, and an instant that is over is at once
+    #[arg(long, env = "TALLYHO_START_AT", value_name = "INSTANT", value_parser = units::instant)]
+    pub start_at: Option<SystemTime>,
+
     /// How this machine is used.
     #[command(flatten)]
     pub machine: MachineArgs,
@@ -179,6 +186,10 @@ pub struct RecordArgs {
     #[arg(long, value_name = "BYTES", value_parser = units::bytes, default_value = "8GiB")]
     pub trace_max_bytes: u64,
 
+    /// What the run does when sessions cannot be recorded: the disk is full or too slow
+    #[arg(long, value_enum, value_name = "WHAT", default_value = "continue")]
+    pub on_not_recorded: OnNotRecorded,
+
     /// Send a W3C traceparent header with every request, so that the server's logs can be joined
     /// to a session; `tallyho replay --session` prints it
     #[arg(long)]
@@ -218,6 +229,14 @@ pub struct RequestArgs {
     /// How many redirects a request follows [default: as the scenario says, else 10]
     #[arg(long, value_name = "N")]
     pub max_redirects: Option<u32>,
+
+    /// The largest head of a response, interim ones included; a larger one is a failure
+    #[arg(long, value_name = "BYTES", value_parser = units::bytes, default_value = "64KiB")]
+    pub max_response_head: u64,
+
+    /// The largest body of a response; a larger one is a failure
+    #[arg(long, value_name = "BYTES", value_parser = units::bytes, default_value = "1GiB")]
+    pub max_response_body: u64,
 
     /// How long a request may take in all, connecting included
     #[arg(long, value_name = "TIME", value_parser = units::duration, default_value = "60s")]

@@ -29,6 +29,7 @@
 //! # Modules, in reading order
 //!
 //! - [`cli`]: what can be typed. [`commands`]: what each subcommand does, one short file each.
+//! - [`bot`]: what a bot of one's own is written with.
 //! - [`config`]: scenario files, read, checked and explained.
 //! - [`engine`]: workers, load profiles, connections; `engine/worker.rs` is the only place where
 //!   sessions meet IO.
@@ -59,6 +60,7 @@
 //!   due, *service time* completed - sent; *schedule lag* is how late the generator itself was.
 
 pub mod background;
+pub mod bot;
 pub mod cli;
 pub mod commands;
 pub mod config;

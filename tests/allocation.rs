@@ -21,6 +21,7 @@ use tallyho::engine::{
     self, Control, DriverChoice, DriverReport, Observer, Profile, Record, RunPlan, ScenarioPlan,
     Tls, TlsOptions, TracePlan, Trust,
 };
+use tallyho::http::Limits;
 use tallyho::metrics::Collector;
 use tallyho_bots::{SingleRequest, SingleRequestConfig, SingleRequestSettings};
 use tallyho_replay::trace::Header;
@@ -73,6 +74,7 @@ fn allocations(driver: DriverChoice, url: &str, iterations: u64) -> u64 {
     let tls = TlsOptions { trust: Trust::Anyone, ..TlsOptions::default() };
     let settings = SingleRequestSettings { url: url.to_owned(), ..Default::default() };
     let plan = RunPlan {
+        limits: Limits::default(),
         scenarios: vec![ScenarioPlan {
             name: "default".to_owned(),
             key: 0,
@@ -105,6 +107,7 @@ fn allocations(driver: DriverChoice, url: &str, iterations: u64) -> u64 {
         shared_secrets: Vec::new(),
         timeout: Duration::from_secs(10),
         drain: Duration::from_secs(5),
+        start_at: None,
     };
     let before = ALLOCATIONS.load(Ordering::Relaxed);
     let result = engine::run(plan, &control, &mut Silent).expect("the run starts");

@@ -26,6 +26,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("git switch", "it changes the working tree"),
     ("cargo install critcmp", "it installs a program"),
     ("critcmp", "it is a program of others"),
+    ("cargo run --release -p own-bot", "the tests of examples/own-bot run it"),
     ("tallyho run https://", "tests/tls runs it, against a server with a certificate"),
 ];
 

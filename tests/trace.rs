@@ -15,9 +15,10 @@ use std::time::Duration;
 
 use ::tallyho::background;
 use ::tallyho::engine::{
-    self, Control, DriverChoice, DriverReport, Observer, Profile, Record, RunPlan, ScenarioPlan,
-    TracePlan, TraceResult,
+    self, Control, DriverChoice, DriverReport, Observer, OnNotRecorded, Profile, Record, RunPlan,
+    ScenarioPlan, TracePlan, TraceResult,
 };
+use ::tallyho::http::Limits;
 use ::tallyho::metrics::Collector;
 use tallyho_replay::replayer::{ReplayEnd, replay};
 use tallyho_replay::trace::{Found, FoundEnd, Header, TraceReader, Wanted};
@@ -102,6 +103,7 @@ fn play(
         ..RunFacts::default()
     };
     let plan = RunPlan {
+        limits: Limits::default(),
         scenarios: vec![ScenarioPlan {
             name: "default".to_owned(),
             key: 5,
@@ -115,7 +117,14 @@ fn play(
             graceful_stop: Duration::from_secs(5),
             begin: None,
         }],
-        trace: Some(TracePlan { header: Header::new(&facts), path, record, bytes_max: 1 << 30 }),
+        trace: Some(TracePlan {
+            header: Header::new(&facts),
+            path,
+            record,
+            bytes_max: 1 << 30,
+            failures: None,
+            on_not_recorded: OnNotRecorded::Continue,
+        }),
         facts,
         setup: None,
         thresholds: Vec::new(),
@@ -131,6 +140,7 @@ fn play(
         shared_secrets: Vec::new(),
         timeout: Duration::from_secs(10),
         drain: Duration::from_secs(5),
+        start_at: None,
     };
     engine::run(plan, &control, &mut Silent).expect("the run starts").trace.expect("a trace")
 }
@@ -246,6 +256,9 @@ fn a_run_leaves_a_trace_of_at_most_16_bytes_a_request_and_all_of_it_replays() {
             let folder = folder.to_str().unwrap();
             let checked = expect(0, &["trace", "check", folder]);
             assert!(checked.contains(&format!("= {started} started")), "{checked}");
+            let (_, printed) = checked.rsplit_once("requests, ").unwrap();
+            let printed: f64 = printed.split_whitespace().next().unwrap().parse().unwrap();
+            assert!((printed - each).abs() < 0.01 && printed <= 16.0, "{checked}");
             let replayed = expect(0, &["replay", folder, "--all"]);
             assert!(replayed.contains(&format!("{started} exact, 0 exact as")), "{replayed}");
         }
@@ -381,10 +394,14 @@ fn killed(words: &[&str], wait: impl FnOnce()) -> Scratch {
 #[test]
 fn a_run_killed_at_any_instant_is_recovered_and_replays() {
     let server = counting();
-    for (n, driver) in DRIVERS.into_iter().cycle().take(8).enumerate() {
+    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().subsec_nanos();
+    let seed = std::env::var("SEED").map_or(u64::from(now), |seed| seed.parse().unwrap());
+    println!("rerun with SEED={seed}");
+    for (n, driver) in (0_u64..).zip(DRIVERS.into_iter().cycle().take(8)) {
         let url = server.url("/");
         let words = [&url, "-d", "60s", "-c", "20", "--io-driver", driver];
-        let instant = Duration::from_millis(150 + 170 * n as u64);
+        let random = (seed + n).wrapping_mul(0x5851_F42D_4C95_7F2D) >> 33;
+        let instant = Duration::from_micros(100_000 + random % 1_500_000);
         let scratch = killed(&words, || std::thread::sleep(instant));
         let run = scratch.path().to_str().unwrap();
         if std::fs::metadata(scratch.path().join("trace-0.tly")).map_or(0, |file| file.len()) == 0 {
@@ -485,4 +502,66 @@ fn while_the_writer_stalls_the_run_goes_on_and_the_sums_add_up() {
     let path = scratch.path().join("read.tly");
     std::fs::write(&path, bytes).unwrap();
     expect(0, &["replay", path.to_str().unwrap(), "--all"]);
+}
+
+/// A file system with little room, if this user may make one.
+struct SmallDisk(Scratch);
+
+impl SmallDisk {
+    fn mount(options: &str) -> Option<Self> {
+        let disk = Self(Scratch::new("disk"));
+        if disk.tmpfs(options) {
+            return Some(disk);
+        }
+        eprintln!("skipped: a tmpfs cannot be mounted here");
+        None
+    }
+
+    fn tmpfs(&self, options: &str) -> bool {
+        let mut mount = std::process::Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(self.0.path());
+        mount.status().is_ok_and(|status| status.success())
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _gone_already = std::process::Command::new("umount").arg(self.0.path()).status();
+    }
+}
+
+#[test]
+fn on_a_small_disk_the_run_goes_on_or_waits_or_ends_as_the_user_wants() {
+    let server = counting();
+    let url = server.url("/");
+    let words = |mode| [&url, "-n", "20000", "-c", "5", "--on-not-recorded", mode];
+    for mode in ["continue", "wait", "abort"] {
+        let Some(disk) = SmallDisk::mount("size=128k") else { return };
+        let path = disk.0.path().join("trace.tly");
+        let ended = run_into(&path, &words(mode), || {
+            if mode == "wait" {
+                std::thread::sleep(Duration::from_secs(4));
+                assert!(disk.tmpfs("remount,size=64m"));
+            }
+        });
+        let ended = ended.expect_exit(i32::from(mode == "abort"));
+        let report = ended.report();
+        let number = |name: &str| report.number(&format!("/trace/{name}"));
+        let sum = number("exact") + number("partial") + number("writer_behind") + number("lost");
+        assert_eq!(sum, number("started"), "{mode}");
+        assert!(report.text("/trace/error").contains("No space left"), "{mode}");
+        match mode {
+            "continue" => {
+                assert_eq!(number("started"), 20_000);
+                assert!(number("lost") > 0 && ended.stdout.contains("were not recorded"));
+            }
+            "wait" => assert_eq!((number("started"), number("exact")), (20_000, 20_000)),
+            _ => {
+                assert!(number("started") < 20_000, "it ended before");
+                let why = "ended since sessions could not be recorded: No space left";
+                assert!(ended.stderr.contains(why), "{}", ended.stderr);
+            }
+        }
+        expect(0, &["replay", path.to_str().unwrap(), "--all"]);
+    }
 }

@@ -1,11 +1,13 @@
-//! The traces and capsules that the fuzz targets keep, and random changes of them.
+//! The traces, capsules and answers that the fuzz targets keep, and random changes of them.
 
+mod bot_check;
 mod trace_check;
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
+use bot_check::check_bot_inputs;
 use trace_check::{check_capsule, check_trace_file};
 
 /// Changed copies of each input. The fuzz targets try more; this finds what is easy to find.
@@ -19,6 +21,11 @@ fn kept_inputs_of_trace_file_hold() {
 #[test]
 fn kept_inputs_of_capsule_hold() {
     run("capsule", check_capsule);
+}
+
+#[test]
+fn kept_inputs_of_bot_inputs_hold() {
+    run("bot_inputs", check_bot_inputs);
 }
 
 fn run(target: &str, check: fn(&[u8])) {

@@ -11,6 +11,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tallyho_replay::dispatch::ActionSet;
+use tallyho_replay::trace::{Header, TraceReader, TraceWriter, Wanted};
 use tallyho_replay::{
     Bot, BotType, Carry, Command, Context, Event, Input, Method, Outcome, Prepared, RequestError,
     ResponseParts, Session, Start, Who, dispatch, site,
@@ -21,12 +22,17 @@ struct Counting;
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
     static IN_USE: Cell<i64> = const { Cell::new(0) };
+    static PEAK: Cell<i64> = const { Cell::new(0) };
 }
 
 fn count(allocations: u64, bytes: i64) {
     // While a thread ends, its counters are gone; nobody asks for them then.
     let _ = ALLOCATIONS.try_with(|counter| counter.set(counter.get() + allocations));
-    let _ = IN_USE.try_with(|counter| counter.set(counter.get() + bytes));
+    let in_use = IN_USE.try_with(|counter| {
+        counter.set(counter.get() + bytes);
+        counter.get()
+    });
+    let _ = PEAK.try_with(|peak| peak.set(peak.get().max(in_use.unwrap_or(0))));
 }
 
 fn size(layout: Layout) -> i64 {
@@ -57,6 +63,14 @@ fn allocations(work: impl FnOnce()) -> u64 {
     let before = ALLOCATIONS.get();
     work();
     ALLOCATIONS.get() - before
+}
+
+/// How many bytes `work` has at once, at most.
+fn peak(work: impl FnOnce()) -> i64 {
+    let before = IN_USE.get();
+    PEAK.set(before);
+    work();
+    PEAK.get() - before
 }
 
 /// The built-in single request, in short.
@@ -227,4 +241,71 @@ fn a_step_that_reads_only_the_status_is_recorded_in_seven_bytes() {
     // The start and the end of the session are not steps, and labels are spelt out once.
     let overhead = 30 + 8 + "list".len() + "add".len() + 2;
     assert!(engine.record.len() <= 7 * steps + overhead, "{} in {steps}", engine.record.len());
+}
+
+/// A file of a header and one block of that kind with this payload, under a right checksum.
+fn sealed(kind: u8, payload: &[u8]) -> Vec<u8> {
+    let mut writer = TraceWriter::new(Vec::new(), &Header::default()).expect("memory");
+    writer.begin().expect("memory");
+    let mut file = std::mem::take(writer.get_mut());
+    let previous: [u8; 8] = file[24..32].try_into().expect("8 bytes");
+    let mut head = b"\x89TLY\x01\0\0\0".to_vec();
+    head[6] = kind;
+    head.extend_from_slice(&u32::try_from(payload.len()).expect("small").to_le_bytes());
+    head.extend_from_slice(&1_u32.to_le_bytes());
+    head.extend_from_slice(&previous);
+    let checksum = xxhash_rust::xxh3::xxh3_64(&[&head, payload].concat());
+    head.extend_from_slice(&checksum.to_le_bytes());
+    file.extend_from_slice(&head);
+    file.extend_from_slice(payload);
+    file
+}
+
+fn varint(out: &mut Vec<u8>, mut value: u64) {
+    while value > 0x7F {
+        out.push(0x80 | (value & 0x7F) as u8);
+        value >>= 7;
+    }
+    out.push((value & 0x7F) as u8);
+}
+
+/// Reads all there is in a file.
+fn read(file: &[u8]) {
+    let Ok(mut reader) = TraceReader::open(std::io::Cursor::new(file)) else { return };
+    let each = |_| std::ops::ControlFlow::Continue(());
+    reader.sessions(&Wanted::default(), each).expect("bytes in memory");
+    let _counted = reader.count().expect("bytes in memory");
+    let _kept = reader.exchange(Who::default()).expect("bytes in memory");
+}
+
+#[test]
+fn a_hostile_trace_gets_no_more_memory_than_the_declared_limits() {
+    const MIB: usize = 1 << 20;
+    // docs/trace.md: the columns of a block have at most 64 MiB unpacked.
+    let bomb = zstd::bulk::compress(&vec![1; 64 * MIB], 1).expect("memory");
+    for kind in [2, 3, 4] {
+        for (sizes, most) in [
+            (vec![64 * MIB], 200 * MIB),
+            (vec![64 * MIB + 1], MIB),
+            (vec![1 << 40], MIB),
+            (vec![63 * MIB, 2 * MIB], MIB),
+            (vec![40 * MIB; 12], MIB),
+        ] {
+            let columns = [0, 0, 12, 2, 4][usize::from(kind)];
+            for stored in [0, bomb.len() as u64, 1 << 40] {
+                let mut payload = vec![columns];
+                for index in 0..usize::from(columns) {
+                    varint(&mut payload, sizes.get(index).copied().unwrap_or(0) as u64);
+                    varint(&mut payload, if index < sizes.len() { stored } else { 0 });
+                }
+                payload.extend_from_slice(&bomb);
+                let file = sealed(kind, &payload);
+                let used = peak(|| read(&file));
+                let most = i64::try_from(most).expect("small");
+                assert!(used <= most, "kind {kind}, {sizes:?}: {used} bytes");
+                let is_whole = stored == bomb.len() as u64 && sizes == [64 * MIB];
+                assert!(!is_whole || used > most / 4, "it was unpacked: {used} bytes");
+            }
+        }
+    }
 }

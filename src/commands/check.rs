@@ -1,12 +1,12 @@
 //! `tallyho check FILE`: everything that is wrong with a scenario, at once.
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use tallyho_replay::Registry;
 
-use crate::config::{self, Colour, Findings, Options, Plan};
+use crate::config::{self, BotKind, Checked, Colour, Diagnostic, Findings, Options, Plan};
 use crate::exit::Exit;
 use crate::output;
 use crate::units;
@@ -30,7 +30,7 @@ pub struct CheckArgs {
 /// None at present; the findings are printed.
 pub fn run(args: &CheckArgs, bots: &Registry) -> anyhow::Result<Exit> {
     let options = Options { parameters: args.parameters.clone(), ..scenario_options(bots) };
-    match config::check(&args.file, &options) {
+    match checked(&args.file, &options, bots) {
         Ok(checked) => {
             show(&checked.findings);
             let plan = describe(&checked.plan);
@@ -42,6 +42,28 @@ pub fn run(args: &CheckArgs, bots: &Registry) -> anyhow::Result<Exit> {
             Ok(Exit::BadUsage)
         }
     }
+}
+
+/// Checks a scenario, and the configurations of its bots that are written in code.
+///
+/// # Errors
+///
+/// Everything that is wrong with it.
+pub(super) fn checked(
+    file: &Path,
+    options: &Options,
+    bots: &Registry,
+) -> Result<Checked, Findings> {
+    let mut checked = config::check(file, options)?;
+    for bot in &checked.plan.bots {
+        if let BotKind::Registered { bot, config } = &bot.kind
+            && let Some(Err(error)) = bots.bot(bot, config)
+        {
+            let title = format!("the configuration of the bot `{bot}` is wrong: {error}");
+            checked.findings.diagnostics.push(Diagnostic::error(0..0, title));
+        }
+    }
+    if checked.findings.has_errors() { Err(checked.findings) } else { Ok(checked) }
 }
 
 /// What every scenario is checked with, whoever reads it.

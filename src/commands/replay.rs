@@ -20,7 +20,7 @@ use super::check;
 use super::run::config_of;
 use super::traces::{SessionName, Stage, Trace, Traces, not_found};
 use super::verify::{self, Budget, Means, Tally};
-use crate::config::{self, Options};
+use crate::config::Options;
 use crate::exit::{BadUsage, Exit};
 use crate::output;
 use crate::units;
@@ -102,7 +102,7 @@ fn header(args: &ReplayArgs, recorded: &Header, bots: &Registry) -> anyhow::Resu
     let mut header = recorded.clone();
     let Some(path) = &args.scenario else { return Ok(Some(header)) };
     let options = Options { parameters: args.parameters.clone(), ..check::scenario_options(bots) };
-    let plan = match config::check(path, &options) {
+    let plan = match check::checked(path, &options, bots) {
         Ok(checked) => checked.plan,
         Err(findings) => {
             check::show(&findings);

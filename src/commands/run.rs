@@ -36,11 +36,11 @@ use tallyho_replay::trace::ScenarioHeader;
 use tallyho_replay::{Registry, Site};
 
 use crate::cli::RunArgs;
-use crate::engine::{self, Control, DriverReport, Observer, RunResult, ScenarioPlan};
+use crate::engine::{self, Control, DriverReport, Observer, RunResult, ScenarioPlan, TracePlan};
 use crate::exit::{BadUsage, Exit};
 use crate::metrics::Collector;
 use crate::output;
-use crate::report::{Facts, Report, TraceReport, html, k6_summary, rfc3339, text};
+use crate::report::{Facts, PlannedStage, Report, TraceReport, html, k6_summary, rfc3339, text};
 
 pub(super) use host::Host;
 pub use only::OnlyArgs;
@@ -119,7 +119,7 @@ pub(super) fn perform(
     let setup = job.setup.as_ref().map(|part| part::set_up(&recording, part)).transpose()?;
     let trace = recording.plan(None, headers(&job));
     let mut plan = ground.plan(scenarios(&mut job));
-    plan.trace = trace;
+    plan.trace = trace.map(|trace| TracePlan { failures: host.failures.take(), ..trace });
     if let Some(setup) = &setup {
         plan.setup = Some(Arc::clone(&setup.results));
         plan.shared_secrets.extend(setup.secrets.iter().cloned());
@@ -231,12 +231,14 @@ fn finish(
             Some(TraceReport { verified, ..recorded::trace(trace, args.task_index) })
         }
     };
+    let trace_aborted = result.trace.as_ref().is_some_and(|trace| trace.has_aborted);
     let differs = trace.as_ref().is_some_and(TraceReport::differs);
     let (lost_workers, aborted) = (result.lost_workers, result.abort_reason.is_some());
     let ended_by_threshold = result.failed_threshold.is_some();
     let facts = Facts {
         run: ground.identity.run(&job.title, folder, stopped_by(&ground.control, &result)),
         config: job.config.clone(),
+        plan: planned(&result),
         task: ground.task(&result),
         trace,
         failing: recorded::failing(&result, folder),
@@ -255,6 +257,11 @@ fn finish(
         _ if lost_workers > 0 => Err(anyhow!(
             "{lost_workers} workers ended in a bug of tallyho; the figures lack theirs"
         )),
+        _ if trace_aborted => {
+            let why = report.trace.as_ref().and_then(|trace| trace.error.as_deref());
+            let why = why.unwrap_or("the writer had fallen behind");
+            Err(anyhow!("the run was ended since sessions could not be recorded: {why}"))
+        }
         0 if aborted => Ok(Exit::Aborted),
         0 if ended_by_threshold || report.has_failed_threshold() => Ok(Exit::Threshold),
         0 if report.is_invalid() && !args.verdict.allow_degraded => Ok(Exit::Invalid),
@@ -265,10 +272,25 @@ fn finish(
     Ok(Ended { report, folder: folder.path().to_owned(), exit })
 }
 
+/// What was planned, as the report has it.
+fn planned(result: &RunResult) -> Vec<PlannedStage> {
+    let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    let stages = result.planned.iter().map(|(scenario, piece)| PlannedStage {
+        scenario: scenario.clone(),
+        load: piece.load.clone(),
+        from_us: micros(piece.from),
+        to_us: micros(piece.to),
+    });
+    stages.collect()
+}
+
 fn stopped_by(control: &Arc<Control>, result: &RunResult) -> Option<String> {
     match (control.signals(), &result.abort_reason, &result.failed_threshold) {
         (0, Some(reason), _) => Some(format!("a bot: {reason}")),
         (0, None, Some(threshold)) => Some(format!("a threshold: {threshold}")),
+        (0, None, None) if result.trace.as_ref().is_some_and(|trace| trace.has_aborted) => {
+            Some("--on-not-recorded abort".to_owned())
+        }
         (0, None, None) => None,
         (1, ..) => Some("a signal".to_owned()),
         (..) => Some("a second signal, which cut running requests off".to_owned()),

@@ -38,6 +38,7 @@ pub use duration::{parse_delay, parse_duration, parse_load_duration, parse_rate}
 pub use network::{dns_ttl, policy, select};
 pub use once::{Printer, hide_placeholders};
 pub use parameters::Environment;
+pub(crate) use parameters::scheme_and_secret;
 pub use plan::{
     Abort, BotKind, BotPlan, Certificates, ClientCertificate, Connections, Load, Network, NoData,
     OnNoFreeBot, Plan, Policy, Profile, Resumption, Select, Stage, Supply, Threshold, TlsVersion,

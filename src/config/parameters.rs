@@ -4,7 +4,9 @@
 //! of the file. Values are put into the definition, so that a trace holds what the bots saw; secret
 //! ones stay references.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 /// Where the environment's values come from; tests give a map.
 pub type Environment = fn(&str) -> Option<String>;
@@ -18,6 +20,8 @@ pub(super) struct Parameters {
     environment: Option<Environment>,
     /// From the file.
     defaults: BTreeMap<String, String>,
+    /// Values that the file holds itself where a secret belongs, under names of our own.
+    literals: Rc<RefCell<Vec<(String, String)>>>,
 }
 
 /// A value, or the promise that there is one.
@@ -30,7 +34,7 @@ pub(super) enum Parameter {
 impl Parameters {
     pub(super) fn new(given: &[(String, String)], environment: Option<Environment>) -> Parameters {
         let given = given.iter().cloned().collect();
-        Parameters { given, environment, defaults: BTreeMap::new() }
+        Parameters { given, environment, ..Parameters::default() }
     }
 
     /// The same with more defaults, which win over those that are there.
@@ -38,6 +42,22 @@ impl Parameters {
         let mut more = self.clone();
         more.defaults.extend(defaults);
         more
+    }
+
+    /// Takes in a value that stands in the file where a secret belongs, and names it.
+    pub(super) fn hide(&self, value: &str) -> String {
+        let mut literals = self.literals.borrow_mut();
+        if let Some((name, _)) = literals.iter().find(|(_, known)| known == value) {
+            return name.clone();
+        }
+        let name = format!("literal_secret_{}", literals.len());
+        literals.push((name.clone(), value.to_owned()));
+        name
+    }
+
+    /// What was hidden so far: names and values.
+    pub(super) fn literals(&self) -> Vec<(String, String)> {
+        self.literals.borrow().clone()
     }
 
     pub(super) fn look_up(&self, name: &str) -> Option<Parameter> {
@@ -56,6 +76,19 @@ pub(super) fn looks_secret(name: &str) -> bool {
     let name: String =
         name.to_lowercase().chars().filter(|c| !matches!(c, '_' | '-' | '.' | ' ')).collect();
     SECRET_WORDS.iter().any(|word| name.contains(word))
+}
+
+/// The scheme of a header's value with the space behind it, if it has one, and the rest: of
+/// `Bearer abc` the first word is no secret, and helps to read a trace.
+pub(crate) fn scheme_and_secret(value: &str) -> (&str, &str) {
+    match value.split_once(' ') {
+        Some((scheme, secret))
+            if !secret.contains(' ') && scheme.bytes().all(|byte| byte.is_ascii_alphabetic()) =>
+        {
+            value.split_at(scheme.len() + 1)
+        }
+        _ => ("", value),
+    }
 }
 
 /// Parts of names, without separators.

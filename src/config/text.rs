@@ -14,7 +14,7 @@ use tallyho_replay::flow::{
 use super::diagnostic::Diagnostic;
 use super::json::{Node, Value, inside};
 use super::names::Event;
-use super::parameters::{Parameter, Parameters};
+use super::parameters::{Parameter, Parameters, looks_secret, scheme_and_secret};
 
 /// Whether the response itself can be looked into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,7 +130,13 @@ impl Texts<'_> {
                         range: member.key_range.clone(),
                         value: Value::Text(member.key.clone()),
                     };
-                    out.push((self.template(&key, Sight::Nothing), self.json(&member.value)));
+                    let value = match self.json(&member.value) {
+                        JsonTemplate::Text(text) => {
+                            JsonTemplate::Text(self.hidden(&member.key, text))
+                        }
+                        other => other,
+                    };
+                    out.push((self.template(&key, Sight::Nothing), value));
                 }
                 JsonTemplate::Object(out)
             }
@@ -142,9 +148,26 @@ impl Texts<'_> {
         let members = node.map_or(&[][..], Node::members);
         let mut out = Vec::with_capacity(members.len());
         for member in members {
-            out.push((member.key.clone(), self.template(&member.value, Sight::Nothing)));
+            let template = self.template(&member.value, Sight::Nothing);
+            out.push((member.key.clone(), self.hidden(&member.key, template)));
         }
         out
+    }
+
+    /// A text that the file itself gives to something with a secret's name, as a secret. Of
+    /// `Bearer abc` the first word is none.
+    fn hidden(&self, name: &str, template: Template) -> Template {
+        let Some(text) = template.as_plain().filter(|text| !text.is_empty()) else {
+            return template;
+        };
+        if !looks_secret(name) {
+            return template;
+        }
+        let (scheme, secret) = scheme_and_secret(text);
+        let secret = Piece::Hole(Expression::Parameter(self.parameters.hide(secret)));
+        let mut pieces = Template::plain(scheme).0;
+        pieces.push(secret);
+        Template(pieces)
     }
 
     fn syntax(&mut self, node: &Node, error: &SyntaxError) {

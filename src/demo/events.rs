@@ -106,6 +106,8 @@ struct Entrant {
     score: u64,
     rejoins: u32,
     prize: [u64; 2],
+    /// Whether the prize was paid. The status says so too, but later if there is a race.
+    is_paid: bool,
 }
 
 /// Where an event is in its life, by the clock.
@@ -223,6 +225,8 @@ pub(super) fn list(state: &mut State, call: &Call<'_>) -> Answer {
         match event.phase(now_ms) {
             Phase::Upcoming => lists.next.push(view()),
             Phase::Running => lists.current.push(view()),
+            // Whoever has won finds the prize where it looks first.
+            Phase::Ended if event.has_prize_for(call.account) => lists.current.push(view()),
             Phase::Ended if lists.last.len() < LAST_SHOWN_MAX => lists.last.push(view()),
             Phase::Ended | Phase::Cancelled => {}
         }
@@ -273,7 +277,8 @@ pub(super) fn join(state: &mut State, call: &Call<'_>) -> Answer {
     let price = event.terms.join;
     state.enter(index, call.account, price)?;
     let event = &mut state.events[index.0];
-    let entrant = Entrant { status: UserStatus::Active, score: 0, rejoins: 0, prize: [0; 2] };
+    let entrant =
+        Entrant { status: UserStatus::Active, score: 0, rejoins: 0, prize: [0; 2], is_paid: false };
     event.entrants.insert(call.account, entrant);
     state.seek_opponent(index, call.account);
     state.user_reply(call.account)
@@ -308,11 +313,23 @@ pub(super) fn claim(state: &mut State, call: &Call<'_>) -> Answer {
     let Some(entrant) = entrant else {
         return Err(Refusal::new(Kind::Conflict, "there is no prize to claim"));
     };
-    entrant.status = UserStatus::Claimed;
     let prize = entrant.prize;
+    let was_paid = std::mem::replace(&mut entrant.is_paid, true);
+    let race = state.rules.faults.prize_race;
+    match (race.is_zero(), was_paid) {
+        (true, _) => entrant.status = UserStatus::Claimed,
+        (false, false) => {
+            let due_us = state.now_us + u64::try_from(race.as_micros()).unwrap_or(u64::MAX);
+            state.set_timer(due_us, Timer::PrizeSettles(index, call.account));
+        }
+        // The planted bug: the status does not say yet that the prize was paid.
+        (false, true) => {}
+    }
     for currency in Currency::ALL {
         let amount = prize[currency as usize];
-        state.events[index.0].pool[currency as usize] -= amount;
+        if !was_paid {
+            state.events[index.0].pool[currency as usize] -= amount;
+        }
         state.pay(call.account, currency, amount, Pocket::Prizes)?;
     }
     state.user_reply(call.account)
@@ -378,6 +395,11 @@ impl State {
         for account in entrants {
             self.seek_opponent(index, account);
         }
+    }
+
+    /// A claimed prize shows as claimed, where there is a race.
+    pub(super) fn prize_settles(&mut self, index: EventIndex, account: AccountIndex) {
+        self.events[index.0].set_status(account, UserStatus::Claimed);
     }
 
     /// Decides who won. A cancelled event has been settled before.
@@ -535,6 +557,10 @@ impl SpecialEvent {
     /// Entrants and their scores.
     pub(super) fn scores(&self) -> impl Iterator<Item = (AccountIndex, u64)> {
         self.entrants.iter().map(|(&account, entrant)| (account, entrant.score))
+    }
+
+    fn has_prize_for(&self, account: AccountIndex) -> bool {
+        matches!(self.user_status(account), UserStatus::Won | UserStatus::RunnerUp)
     }
 
     fn set_status(&mut self, account: AccountIndex, status: UserStatus) {

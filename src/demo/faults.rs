@@ -43,6 +43,8 @@ pub struct Faults {
     pub slow_by: Duration,
     /// Answered with the first half of the JSON body only, under a right `Content-Length`.
     pub bad_json: Ratio,
+    /// A bug to be hunted: how long after an event's prize was claimed it can be claimed again.
+    pub prize_race: Duration,
 }
 
 /// What one request meets.
@@ -88,10 +90,12 @@ impl Faults {
                 "status" => faults.status = ratio(kind, value)?,
                 "reset" => faults.reset = ratio(kind, value)?,
                 "badjson" => faults.bad_json = ratio(kind, value)?,
+                "prizerace" => faults.prize_race = length(kind, value)?,
                 "slow" => (faults.slow, faults.slow_by) = slow(value)?,
                 _ => {
                     return Err(format!(
-                        "`{kind}` is no kind of fault: expected status, reset, slow or badjson"
+                        "`{kind}` is no kind of fault: expected status, reset, slow, badjson or \
+                         prizerace"
                     ));
                 }
             }
@@ -150,6 +154,9 @@ impl fmt::Display for Faults {
             }
             separator = ",";
         }
+        if !self.prize_race.is_zero() {
+            write!(out, "{separator}prizerace={}", duration::text(self.prize_race))?;
+        }
         Ok(())
     }
 }
@@ -177,6 +184,12 @@ fn ratio(kind: &str, text: &str) -> Result<Ratio, String> {
         Ok(parts) if u64::from(parts) <= BILLION => Ok(Ratio(parts)),
         _ => Err(wrong(limits)),
     }
+}
+
+fn length(kind: &str, text: &str) -> Result<Duration, String> {
+    let wrong = |expected: &str| format!("`{kind}={text}`: expected {expected}");
+    let length = duration::parse(text).ok_or_else(|| wrong(duration::SHAPE))?;
+    if length > SLOW_MAX { Err(wrong("a duration of at most 600s")) } else { Ok(length) }
 }
 
 fn slow(text: &str) -> Result<(Ratio, Duration), String> {
@@ -208,7 +221,9 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_back() {
-        for text in ["", "status=0.1%", "slow=33.3333333%:1500us,badjson=2%", "reset=100%"] {
+        for text in
+            ["", "status=0.1%", "slow=33.3333333%:1500us,badjson=2%", "reset=100%,prizerace=5s"]
+        {
             let faults = Faults::parse(text).unwrap();
             assert_eq!(Faults::parse(&faults.to_string()), Ok(faults), "{text}");
         }
@@ -219,7 +234,10 @@ mod tests {
         for (text, message) in [
             ("status", "`status` has no `=`: expected for example `status=0.1%`"),
             ("status=1%,", "`` has no `=`: expected for example `status=0.1%`"),
-            ("staus=1%", "`staus` is no kind of fault: expected status, reset, slow or badjson"),
+            (
+                "staus=1%",
+                "`staus` is no kind of fault: expected status, reset, slow, badjson or prizerace",
+            ),
             ("status=1", "`status=1`: expected a percentage such as 0.1%"),
             ("status=.1%", "`status=.1%`: expected a percentage such as 0.1%"),
             ("status=1.%", "`status=1.%`: expected a percentage such as 0.1%"),
@@ -229,6 +247,10 @@ mod tests {
             ("reset=0.00000001%", "`reset=0.00000001%`: expected at most seven decimals"),
             ("slow=1%", "`slow=1%`: expected a percentage and a duration, such as 1%:200ms"),
             ("slow=1%:5", "`slow=1%:5`: expected a duration such as 200ms (us, ms, s, m or h)"),
+            (
+                "prizerace=1%",
+                "`prizerace=1%`: expected a duration such as 200ms (us, ms, s, m or h)",
+            ),
             ("slow=1%:601s", "`slow=1%:601s`: expected a duration of at most 600s"),
         ] {
             assert_eq!(Faults::parse(text), Err(message.to_owned()), "{text}");

@@ -79,6 +79,7 @@ pub(super) enum Timer {
     ComputerPlays(GameIndex, u32),
     /// The time of a round is up; round 0 is when players load.
     RoundEnds(GameIndex, u32),
+    PrizeSettles(EventIndex, AccountIndex),
 }
 
 /// One stand-in API.
@@ -156,6 +157,7 @@ impl State {
                 Timer::OfferEnds(game) => self.offer_ends(game),
                 Timer::ComputerPlays(game, round) => self.computer_plays(game, round),
                 Timer::RoundEnds(game, round) => self.round_ends(game, round),
+                Timer::PrizeSettles(event, account) => self.prize_settles(event, account),
             }
         }
         self.now_us = now_us;

@@ -3,13 +3,11 @@
 //! The translation from instants on the wire to the terms of the metrics: what counts as sent,
 //! waited and failed is decided here and nowhere else.
 
-use std::borrow::Cow;
-
-use tallyho_replay::observe::decode_body;
-use tallyho_replay::{Expected, Failure, Name, Note, Outcome, Session, Who};
+use tallyho_replay::{Expected, Failure, Name, Note, Outcome, Session};
 
 use super::clock::Micros;
 use super::exchange::{Received, Timing};
+use super::kept::excerpt;
 use super::player::Step;
 use super::sending::Redirects;
 use super::worker::{Scenario, Worker};
@@ -28,7 +26,7 @@ pub(super) struct Attempt<'a> {
 
 impl Worker {
     /// Counts an exchange, and describes the first of its kind to fail.
-    pub(super) fn record(&self, attempt: &Attempt<'_>, who: Who) {
+    pub(super) fn record(&self, attempt: &Attempt<'_>, session: &Session) {
         let Attempt { scenario, name, expected, redirects, step, timing, result } = *attempt;
         let status = result.as_ref().map_or(0, |(response, _)| response.status);
         let is_expected = result.as_ref().is_ok_and(|(response, bytes)| {
@@ -67,12 +65,15 @@ impl Worker {
         let series = recorder.series(scenario.index, name);
         if let Some(slot) = recorder.exchange(series, &exchange) {
             let text = match result {
-                Ok(received) => excerpt(received),
+                Ok((response, bytes)) => {
+                    let head = &bytes[response.head.clone()];
+                    excerpt(session, (head, &bytes[response.body.clone()]))
+                }
                 Err(failure) => {
                     timing.reason.clone().unwrap_or_else(|| failure.as_str().to_owned())
                 }
             };
-            recorder.example(slot, who.to_string(), text);
+            recorder.example(slot, session.who().to_string(), text);
         }
     }
 
@@ -112,19 +113,3 @@ const ADDRESSES_SKIPPED: &str = "addresses_skipped";
 pub const HANDSHAKES: [&str; 2] = [HANDSHAKES_FULL, HANDSHAKES_RESUMED];
 const HANDSHAKES_FULL: &str = "tls_handshakes_full";
 const HANDSHAKES_RESUMED: &str = "tls_handshakes_resumed";
-
-/// The beginning of a body, as text for people.
-fn excerpt((response, bytes): &Received) -> String {
-    let head = &bytes[response.head.clone()];
-    let body = &bytes[response.body.clone()];
-    let body = match decode_body(head, body) {
-        Ok(body) => body,
-        // Cut off, or not what it says: what came is all there is to show.
-        Err(_) => Cow::Borrowed(body),
-    };
-    let text = String::from_utf8_lossy(&body[..body.len().min(EXCERPT_BYTES)]);
-    if text.is_empty() { "no body".to_owned() } else { text.trim().to_owned() }
-}
-
-/// Enough to recognise an error page by.
-const EXCERPT_BYTES: usize = 200;

@@ -15,6 +15,7 @@ use super::health::Meter;
 use super::origin::Notice;
 use super::pacing::first_numbers;
 use super::plan::RunPlan;
+use super::schedule::Piece;
 use super::scribe::{Outlet, Scribe, TraceResult};
 use super::tracer::{Failing, add_group};
 use super::worker::{Message, Report, Setup, Shared, run_thread};
@@ -38,6 +39,8 @@ pub struct RunResult {
     pub failed_threshold: Option<String>,
     /// A worker that was lost to a bug in the generator.
     pub lost_workers: usize,
+    /// What was planned for the scenarios of these names, counted from the start of the run.
+    pub planned: Vec<(String, Piece)>,
     /// How many scenarios were played.
     pub scenarios: usize,
     /// What became of the trace, if one was written.
@@ -80,10 +83,11 @@ pub fn run(
     let workers = shared.plan.pins.len();
     let trace =
         shared.plan.trace.as_ref().map(|trace| Scribe::start(trace, workers)).transpose()?;
-    let (scribe, outlets) = trace.unzip();
+    let (mut scribe, outlets) = trace.unzip();
     let mut crew = Crew::start(&shared, &messages, outlets.unwrap_or_default())?;
     drop(messages);
     let drivers = crew.wait_until_ready(&inbox)?;
+    wait_until(shared.plan.start_at, control);
     observer.started(&drivers);
     let mut judge = Judge::new(&shared.plan.thresholds);
     let (started_at, origin) = (SystemTime::now(), Instant::now());
@@ -102,6 +106,9 @@ pub fn run(
         }
         let elapsed = origin.elapsed();
         judge.look(elapsed, &gathered.collector, control);
+        if scribe.as_mut().is_some_and(Scribe::aborts) {
+            control.advance(Phase::Drain);
+        }
         observer.tick(elapsed, control.active_bots(), &gathered.collector);
     }
     let elapsed = origin.elapsed();
@@ -115,11 +122,34 @@ pub fn run(
         abort_reason: control.abort_reason(),
         failed_threshold: judge.failed,
         lost_workers,
+        planned: planned(&shared.plan),
         scenarios: shared.plan.scenarios.len(),
         trace: scribe.map(Scribe::finish),
         failing: gathered.failing,
         notices: gathered.notices,
     })
+}
+
+/// The pieces of all scenarios.
+fn planned(plan: &RunPlan) -> Vec<(String, Piece)> {
+    let pieces = plan.scenarios.iter().flat_map(|scenario| {
+        scenario.profile.pieces().into_iter().map(|Piece { from, to, load }| {
+            let (from, to) = (scenario.start + from, scenario.start + to);
+            (scenario.name.clone(), Piece { from, to, load })
+        })
+    });
+    pieces.collect()
+}
+
+/// Waits for the instant at which all tasks of a test start, unless the run is stopped before.
+fn wait_until(start_at: Option<SystemTime>, control: &Control) {
+    let Some(start_at) = start_at else { return };
+    while control.phase() == Phase::Run {
+        match start_at.duration_since(SystemTime::now()) {
+            Ok(left) if !left.is_zero() => std::thread::sleep(left.min(TICK)),
+            _ => return,
+        }
+    }
 }
 
 /// How long the coordinator waits for a message before it lets the display be drawn again.

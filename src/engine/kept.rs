@@ -2,19 +2,21 @@
 //!
 //! Everything that may be a secret is taken out here, and cut to size afterwards, so that no half
 //! of a secret stays at the end. What the vault holds is replaced in every common form; what only
-//! has a name that looks like a secret's is hidden. A body in a content coding cannot be searched,
-//! and is not kept.
+//! has a name that looks like a secret's is hidden. Bodies are decoded first; one that cannot be is
+//! not kept.
 
+use std::ops::Range;
+
+use tallyho_replay::observe::decode_body;
 use tallyho_replay::secret::{hide_header_values, hide_json_values, hide_pair_values};
 use tallyho_replay::trace::{KEPT_BYTES_MAX, KeptExchange};
 use tallyho_replay::{Failure, ResponseParts, Session};
 
+/// The response, and where it has its body; or why there was none.
+pub(super) type Answer<'a> = Result<(&'a ResponseParts, Range<usize>), Option<Failure>>;
+
 /// The exchange: the request as it went over the wire, and what came of it.
-pub(super) fn keep_exchange(
-    session: &Session,
-    request: &[u8],
-    answer: Result<&ResponseParts, Option<Failure>>,
-) -> KeptExchange {
+pub(super) fn keep_exchange(session: &Session, request: &[u8], answer: Answer<'_>) -> KeptExchange {
     let mask = |bytes: &[u8]| {
         // A secret at the end is searched for whole, if it is not longer than this.
         let mut bytes = bytes[..bytes.len().min(KEPT_BYTES_MAX + SECRET_BYTES)].to_vec();
@@ -34,11 +36,12 @@ pub(super) fn keep_exchange(
         ..KeptExchange::default()
     };
     match answer {
-        Ok(parts) => {
-            let part = |range: std::ops::Range<usize>| parts.bytes.get(range).unwrap_or(&[]);
+        Ok((parts, body_range)) => {
+            let part = |range: Range<usize>| parts.bytes.get(range).unwrap_or(&[]);
             let lines = part(parts.head.clone());
-            let content = if is_coded(lines) { &[] } else { part(parts.body.clone()) };
-            let mut content = body(mask(content));
+            // Secrets in a coded body cannot be found, so one that cannot be decoded is left out.
+            let content = decode_body(lines, part(body_range)).unwrap_or_default();
+            let mut content = body(mask(&content));
             content.truncate(KEPT_BYTES_MAX);
             KeptExchange {
                 status: parts.status,
@@ -51,6 +54,20 @@ pub(super) fn keep_exchange(
         Err(failure) => KeptExchange { failure, ..kept },
     }
 }
+
+/// The beginning of a body as text for people, without the secrets that are known by now, and
+/// without what has a name like a secret's.
+pub(super) fn excerpt(session: &Session, (lines, content): (&[u8], &[u8])) -> String {
+    let Ok(content) = decode_body(lines, content) else { return "an encoded body".to_owned() };
+    let mut bytes = content[..content.len().min(EXCERPT_BYTES + SECRET_BYTES)].to_vec();
+    session.with_vault(|vault| vault.mask(&mut bytes));
+    let bytes = body(bytes);
+    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(EXCERPT_BYTES)]);
+    if text.is_empty() { "no body".to_owned() } else { text.trim().to_owned() }
+}
+
+/// Enough to recognise an error page by.
+const EXCERPT_BYTES: usize = 200;
 
 /// Longer secrets than this are cut when they lie across the end of what is kept; none of that is
 /// kept itself.
@@ -86,13 +103,4 @@ fn body(mut bytes: Vec<u8>) -> Vec<u8> {
 /// Where the body begins: behind the first empty line.
 fn body_start(request: &[u8]) -> usize {
     request.windows(4).position(|end| end == b"\r\n\r\n").map_or(request.len(), |at| at + 4)
-}
-
-fn is_coded(lines: &[u8]) -> bool {
-    const NAME: &[u8] = b"content-encoding:";
-    lines.split(|byte| *byte == b'\n').any(|line| {
-        let name = line.get(..NAME.len());
-        name.is_some_and(|name| name.eq_ignore_ascii_case(NAME))
-            && !line[NAME.len()..].trim_ascii().eq_ignore_ascii_case(b"identity")
-    })
 }

@@ -4,11 +4,13 @@
 //! wants to sleep, and tells it what came of it. Every step is measured from when it was due: the
 //! first from the arrival, later ones from the end of the step before plus think time.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use tallyho_replay::trace::PieceEnd;
 use tallyho_replay::{
-    Carry, Command, Event, Failure, Input, Outcome, Question, ResponseParts, Session, Start, Who,
+    BodyUse, Carry, Command, Event, Failure, Input, Outcome, Question, ResponseParts, Session,
+    Start, Who,
 };
 
 use super::account::Attempt;
@@ -31,6 +33,8 @@ pub(super) struct Player<'a> {
     pub(super) now: Micros,
     /// The latest request as it went over the wire, until its answer has been told.
     pub(super) request: Vec<u8>,
+    /// Where the latest response has its body, also if the bot did not want it.
+    pub(super) body: Range<usize>,
     /// Who looks on, if anybody does.
     pub(super) watch: &'a mut Option<Box<dyn Watch>>,
 }
@@ -46,6 +50,7 @@ impl Player<'_> {
         self.worker.began(self.scenario);
         let who =
             Who { scenario: self.scenario.key, bot: assignment.bot, session: assignment.session };
+        self.wait_for_trace().await;
         let (at_us, stopping) = (self.now, self.is_stopping());
         // Where an arrival makes the session, its bot was another one before: nothing is carried.
         let carry = match &self.scenario.carry {
@@ -64,7 +69,10 @@ impl Player<'_> {
                 watch.commanded(self.now, session, &command);
             }
             let event = match command {
-                Command::Send => self.send(session, &mut step).await,
+                Command::Send => {
+                    self.wait_for_trace().await;
+                    self.send(session, &mut step).await
+                }
                 Command::Sleep(duration) => self.sleep(duration, &mut step).await,
                 Command::Ask(Question::ActiveBots) => {
                     Event::Answer(self.worker.control.active_bots())
@@ -102,12 +110,20 @@ impl Player<'_> {
         outcome
     }
 
+    /// Holds back while the trace's writer is behind, if the user wants that rather than gaps.
+    async fn wait_for_trace(&mut self) {
+        while self.worker.tracer.holds_back() && !self.is_stopping() {
+            let (slots, slot) = (&self.worker.slots, self.slot);
+            self.pause(self.now + HOLD_US, || slots.is_stopping(slot)).await;
+        }
+    }
+
     /// What came of the latest request, if there was one, has been told: its buffers go back.
     fn answered(&mut self, session: &Session, failure: Option<Failure>) {
         let request = std::mem::take(&mut self.request);
         let parts = session.reclaim_response();
         if session.is_failing() && !request.is_empty() {
-            let answer = parts.as_ref().ok_or(failure);
+            let answer = parts.as_ref().map(|parts| (parts, self.body.clone())).ok_or(failure);
             self.worker.tracer.failed(self.slot, session, (&request, answer));
         }
         if request.capacity() > 0 {
@@ -161,16 +177,25 @@ impl Player<'_> {
             timing: &timing,
             result: &result,
         };
-        worker.record(&attempt, session.who());
+        worker.record(&attempt, session);
         *step = Step { due: self.now, waited: 0, is_paused: true };
         match result {
-            Ok((response, bytes)) => Event::Response(ResponseParts {
-                status: response.status,
-                bytes,
-                head: response.head,
-                body: response.body,
-                body_size: response.body_size,
-            }),
+            Ok((response, bytes)) => {
+                let end = response.body.end;
+                // What is kept for people only is none of the bot's business.
+                let body = match sending.body_use {
+                    BodyUse::Keep => response.body.clone(),
+                    BodyUse::Discard => end..end,
+                };
+                self.body = response.body;
+                Event::Response(ResponseParts {
+                    status: response.status,
+                    bytes,
+                    head: response.head,
+                    body,
+                    body_size: response.body_size,
+                })
+            }
             Err(failure) => Event::Failed(failure),
         }
     }
@@ -200,6 +225,9 @@ impl Player<'_> {
         self.now = worker.clock.now();
     }
 }
+
+/// How often a session that is held back looks whether it may go on.
+const HOLD_US: Micros = 5_000;
 
 /// When the step at hand was due.
 pub(super) struct Step {

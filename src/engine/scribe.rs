@@ -5,6 +5,7 @@
 //! full the batch is lost and counted, the file is cut back to its last whole block, and the next
 //! batch is tried again.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{Seek, SeekFrom};
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, s
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use tallyho_replay::Who;
 use tallyho_replay::trace::{Batch, Header, NotRecorded, Totals, TraceWriter};
 
 /// What of a run is recorded, and where.
@@ -25,7 +27,39 @@ pub struct TracePlan {
     pub record: Record,
     /// Beyond this, only failing sessions and a sample are recorded.
     pub bytes_max: u64,
+    /// Who is told of failures of a kind that was not seen before, when they are in the file.
+    pub failures: Option<Sender<NewFailure>>,
+    /// What the run does when sessions cannot be recorded.
+    pub on_not_recorded: OnNotRecorded,
 }
+
+/// The first session of a run that failed in its way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewFailure {
+    /// What failed.
+    pub signature: String,
+    /// The session, which may still go on.
+    pub who: Who,
+}
+
+/// How many kinds of failures are told of: a target that breaks in every way breaks in a few first.
+const FAILURES_MAX: usize = 20;
+
+/// What a run does when sessions cannot be recorded: the writer has fallen behind, or the file
+/// cannot be written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum OnNotRecorded {
+    /// Go on, count them, and say so in the report
+    #[default]
+    Continue,
+    /// Hold the load back until the writer has caught up; a full disk is tried again and again
+    Wait,
+    /// End the run
+    Abort,
+}
+
+/// How long after a write that failed the next one is tried, if the run waits for it.
+const RETRY: Duration = Duration::from_millis(100);
 
 /// Which sessions are recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +84,8 @@ pub struct TraceResult {
     pub written_anyway: u64,
     /// The first thing that went wrong with the file.
     pub error: Option<String>,
+    /// Whether the run was ended since sessions could not be recorded.
+    pub has_aborted: bool,
 }
 
 /// Batches that wait for the writer, for each worker: with 128 KiB each, the writer may stand still
@@ -69,6 +105,8 @@ pub(super) struct Shared {
     pub(super) is_full: AtomicBool,
     /// Nothing more will be written.
     pub(super) is_closed: AtomicBool,
+    /// Sessions could not be recorded.
+    pub(super) has_failed: AtomicBool,
     pub(super) started: AtomicU64,
     pub(super) not_wanted: AtomicU64,
     pub(super) writer_behind: AtomicU64,
@@ -84,12 +122,16 @@ pub(super) struct Outlet {
     pub(super) spares: Receiver<Batch>,
     pub(super) shared: Arc<Shared>,
     pub(super) record: Record,
+    /// The load is held back while the writer is behind.
+    pub(super) waits: bool,
 }
 
 /// The writer, seen from the coordinator.
 pub(super) struct Scribe {
     done: Receiver<()>,
     shared: Arc<Shared>,
+    on_not_recorded: OnNotRecorded,
+    has_aborted: bool,
 }
 
 impl Scribe {
@@ -100,12 +142,14 @@ impl Scribe {
         let writer = TraceWriter::new(file, &plan.header).map_err(failed)?;
         let shared = Arc::new(Shared::default());
         let (batches, inbox) = sync_channel(BATCHES_WAITING_MAX * workers);
+        let on_not_recorded = plan.on_not_recorded;
         let (mut outlets, mut spares) = (Vec::new(), Vec::new());
         for _ in 0..workers {
             let (spare, receiver) = channel();
             spares.push(spare);
             let (batches, shared) = (batches.clone(), Arc::clone(&shared));
-            outlets.push(Outlet { batches, spares: receiver, shared, record: plan.record });
+            let (record, waits) = (plan.record, on_not_recorded == OnNotRecorded::Wait);
+            outlets.push(Outlet { batches, spares: receiver, shared, record, waits });
         }
         let (finished, done) = channel();
         let thread = Writing {
@@ -114,6 +158,9 @@ impl Scribe {
             spares,
             shared: Arc::clone(&shared),
             bytes_max: plan.bytes_max,
+            failures: plan.failures.clone(),
+            known: BTreeSet::new(),
+            tries_again: on_not_recorded == OnNotRecorded::Wait,
         };
         std::thread::Builder::new()
             .name("trace".to_owned())
@@ -122,7 +169,14 @@ impl Scribe {
                 let _coordinator_gone = finished.send(());
             })
             .map_err(failed)?;
-        Ok((Self { done, shared }, outlets))
+        Ok((Self { done, shared, on_not_recorded, has_aborted: false }, outlets))
+    }
+
+    /// Whether the run is to end now, since sessions could not be recorded.
+    pub(super) fn aborts(&mut self) -> bool {
+        self.has_aborted |= self.on_not_recorded == OnNotRecorded::Abort
+            && self.shared.has_failed.load(Ordering::Relaxed);
+        self.has_aborted
     }
 
     /// Waits for the end of the file, as long as there is progress. All outlets must be gone.
@@ -139,6 +193,7 @@ impl Scribe {
             }
         }
         let mut result = self.result();
+        result.has_aborted = self.has_aborted;
         result.written_anyway = self.shared.written_anyway.load(Ordering::Relaxed);
         result
     }
@@ -146,6 +201,7 @@ impl Scribe {
     /// What is known when the writer hangs: whatever it had not reported counts as lost.
     fn abandoned(self) -> TraceResult {
         let mut result = self.result();
+        result.has_aborted = self.has_aborted;
         let totals = &mut result.totals;
         totals.started = self.shared.started.load(Ordering::Relaxed);
         totals.not_recorded = self.shared.not_recorded();
@@ -177,6 +233,11 @@ struct Writing {
     spares: Vec<Sender<Batch>>,
     shared: Arc<Shared>,
     bytes_max: u64,
+    failures: Option<Sender<NewFailure>>,
+    /// Signatures that were told of.
+    known: BTreeSet<String>,
+    /// What cannot be written is tried again.
+    tries_again: bool,
 }
 
 impl Writing {
@@ -187,8 +248,7 @@ impl Writing {
             if self.shared.is_closed.load(Ordering::Relaxed) {
                 self.writer.lose(&batch.pieces);
             } else {
-                let written = self.writer.write(&batch);
-                self.note(written);
+                self.write(&batch);
                 self.look_at_limit();
             }
             let worker = batch.counts.worker as usize;
@@ -210,11 +270,44 @@ impl Writing {
         self.progress(|result| result.totals = totals);
     }
 
+    /// Tells of failures of kinds that were not seen before.
+    fn tell(&mut self, batch: &Batch) {
+        let Some(failures) = &self.failures else { return };
+        for piece in &batch.pieces {
+            let Some(signature) = &piece.signature else { continue };
+            if self.known.len() < FAILURES_MAX && !self.known.contains(signature) {
+                self.known.insert(signature.clone());
+                let failure = NewFailure { signature: signature.clone(), who: piece.who };
+                let _nobody_listens = failures.send(failure);
+            }
+        }
+    }
+
+    fn write(&mut self, batch: &Batch) {
+        loop {
+            let written = self.writer.try_write(batch);
+            let has_failed = written.is_err();
+            self.note(written);
+            if !has_failed {
+                break;
+            }
+            if !self.tries_again {
+                self.writer.lose(&batch.pieces);
+                return;
+            }
+            std::thread::sleep(RETRY);
+        }
+        let written = self.writer.exchanges(batch);
+        self.note(written);
+        self.tell(batch);
+    }
+
     /// Remembers the first error, and cuts off what was half written.
     fn note(&mut self, written: std::io::Result<()>) {
         let bytes = self.writer.bytes();
         let (exact, partial) = self.writer.written();
         if let Err(error) = written {
+            self.shared.has_failed.store(true, Ordering::Relaxed);
             let file = self.writer.get_mut();
             let cut = file.set_len(bytes).and_then(|()| file.seek(SeekFrom::Start(bytes)));
             let _cannot_be_cut = cut;

@@ -13,10 +13,10 @@ use std::sync::mpsc::TrySendError;
 use std::time::{Duration, Instant};
 
 use tallyho_replay::trace::{Batch, PIECES_MAX, Piece, PieceEnd, SESSION_BYTES_MAX, WorkerCounts};
-use tallyho_replay::{Failure, RecordTap, Recording, ResponseParts, Session, Who};
+use tallyho_replay::{RecordTap, Recording, Session, Who};
 
 use super::clock::Micros;
-use super::kept::keep_exchange;
+use super::kept::{Answer, keep_exchange};
 use super::scribe::{Outlet, Record};
 use super::timer::SlotIndex;
 
@@ -138,6 +138,11 @@ impl Tracer {
         }
     }
 
+    /// Whether the load is to be held back until the writer has caught up.
+    pub(super) fn holds_back(&self) -> bool {
+        self.outlet.as_ref().is_some_and(|outlet| outlet.waits) && self.inner.borrow().is_behind
+    }
+
     /// A session is about to start.
     pub(super) fn begin(&self, slot: SlotIndex, session: &mut Session, who: Who) {
         let Some(outlet) = &self.outlet else {
@@ -195,7 +200,7 @@ impl Tracer {
         &self,
         slot: SlotIndex,
         session: &Session,
-        (request, answer): (&[u8], Result<&ResponseParts, Option<Failure>>),
+        (request, answer): (&[u8], Answer<'_>),
     ) {
         if self.outlet.is_none() {
             return;
@@ -305,6 +310,7 @@ impl Inner {
     fn keep(&mut self, outlet: &Outlet, who: Who) -> Keep {
         if self.is_behind {
             self.writer_behind += 1;
+            outlet.shared.has_failed.store(true, Ordering::Relaxed);
             return Keep::Nothing;
         }
         if outlet.shared.is_closed.load(Ordering::Relaxed) {
@@ -476,7 +482,8 @@ mod tests {
         let (sender, batches) = sync_channel(1);
         let (_, spares) = channel();
         let shared = Arc::new(Shared::default());
-        let outlet = Outlet { batches: sender, spares, shared: Arc::clone(&shared), record };
+        let outlet =
+            Outlet { batches: sender, spares, shared: Arc::clone(&shared), record, waits: false };
         let tracer = Tracer::new(Some(outlet), 0);
         let bot = Rc::new(BotType::new::<Long>(Rc::new(())));
         let session = Session::new(&bot, &Rc::new(RunFacts::default()), &Scratch::new());

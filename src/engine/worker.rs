@@ -379,9 +379,10 @@ impl Worker {
             self.slots.begin_session(slot, assignment.stop_at, assignment.cut_off);
             let (connections, watch) = (&mut connections, &mut watch);
             let scenario = &scenario;
-            let request = Vec::new();
+            let (request, body) = (Vec::new(), 0..0);
             let worker = &self;
-            let mut player = Player { worker, scenario, slot, connections, now, request, watch };
+            let mut player =
+                Player { worker, scenario, slot, connections, now, request, body, watch };
             self.bots_playing.set(self.bots_playing.get() + 1);
             let outcome = player.play(&mut session, assignment).await;
             self.bots_playing.set(self.bots_playing.get() - 1);

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use super::chunked::{ChunkedDecoder, Piece};
-use super::{BodyUse, Limits, ParseError};
+use super::{Limits, ParseError};
 
 /// How the end of a body is found (RFC 9112 section 6.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +48,7 @@ impl Body {
         &mut self,
         framing: Framing,
         start: usize,
-        body_use: BodyUse,
+        kept_bytes_max: usize,
         limits: &Limits,
     ) -> Result<(), ParseError> {
         self.end = match framing {
@@ -65,10 +65,7 @@ impl Body {
             }
             Framing::UntilClose => End::AtClose,
         };
-        self.kept_bytes_max = match body_use {
-            BodyUse::Keep => limits.body_kept_bytes_max,
-            BodyUse::Discard => 0,
-        };
+        self.kept_bytes_max = kept_bytes_max;
         self.kept_start = start;
         self.kept_end = start;
         self.size = 0;

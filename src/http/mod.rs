@@ -21,7 +21,7 @@ mod wire;
 
 pub use error::{ErrorKind, ParseError};
 pub use response::{Progress, Response, ResponseReader};
-pub use wire::{RequestParts, Template, encode_request};
+pub use wire::{RequestParts, Template, encode_head, encode_request};
 
 /// How much of a server's answer is accepted. More than that fails the request as too large.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,4 +61,7 @@ pub enum BodyUse {
     /// It is counted and dropped, so that the buffer never holds more of it than one read.
     #[default]
     Discard,
+    /// As `Discard` if the response has one of the statuses from the first to the last; the body of
+    /// any other stays in the buffer, up to 256 KiB, for people to read.
+    DiscardWithin(u16, u16),
 }

@@ -15,6 +15,9 @@ use super::{BodyUse, Limits, ParseError};
 /// The most that a read hint asks for: a buffer grows by what came, not by what was announced.
 const READ_HINT_BYTES_MAX: u64 = 256 * 1024;
 
+/// The most that is kept of a body that nobody but people will read.
+const EXCERPT_BYTES_MAX: usize = 256 * 1024;
+
 /// The reader of one response after another on a connection.
 #[derive(Debug)]
 pub struct ResponseReader {
@@ -132,7 +135,8 @@ impl ResponseReader {
             }
             from = self.head_start + self.head.bytes;
             let framing = self.head.framing(self.method_is_head);
-            self.body.begin(framing, from, self.body_use, &self.limits)?;
+            let kept_bytes_max = self.kept_bytes_max();
+            self.body.begin(framing, from, kept_bytes_max, &self.limits)?;
             self.phase = Phase::Body;
         }
         let end = self.body.advance(buffer, from)?;
@@ -162,6 +166,18 @@ impl ResponseReader {
         match self.phase {
             Phase::Body if self.body.ends_at_close() => Ok(Progress::Done(self.finish(0))),
             _ => Err(ParseError::ClosedEarly),
+        }
+    }
+
+    /// How much of the body stays in the buffer, now that the status is known.
+    #[inline]
+    fn kept_bytes_max(&self) -> usize {
+        match self.body_use {
+            BodyUse::Keep => self.limits.body_kept_bytes_max,
+            BodyUse::DiscardWithin(first, last) if !(first..=last).contains(&self.head.status) => {
+                EXCERPT_BYTES_MAX.min(self.limits.body_kept_bytes_max)
+            }
+            BodyUse::Discard | BodyUse::DiscardWithin(..) => 0,
         }
     }
 

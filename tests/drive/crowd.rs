@@ -27,8 +27,42 @@ pub(crate) struct Play<'a> {
     pub(crate) rules: Rules,
     pub(crate) bots: u64,
     pub(crate) duration: Duration,
+    /// The number of the first bot.
+    pub(crate) first: u64,
     /// Every so many-th bot's sessions are kept as records; 0 for none.
     pub(crate) recorded_each: u64,
+    /// Weights that replace the bot's, by set and action.
+    pub(crate) weights: &'a [(&'a str, &'a str, u32)],
+    pub(crate) task_index: u32,
+    /// Whether set-up runs first.
+    pub(crate) preparation: Preparation,
+    /// Changes a response: given the request's name.
+    pub(crate) tamper: Option<fn(&str, &mut Vec<u8>)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Preparation {
+    SetUp,
+    None,
+}
+
+impl Default for Play<'_> {
+    fn default() -> Self {
+        Self {
+            bot: "tallyup",
+            config: "{}",
+            seed: 1,
+            rules: Rules::default(),
+            bots: 1,
+            duration: Duration::from_secs(60),
+            first: 0,
+            recorded_each: 0,
+            weights: &[],
+            task_index: 0,
+            preparation: Preparation::SetUp,
+            tamper: None,
+        }
+    }
 }
 
 /// What was seen.
@@ -61,6 +95,7 @@ pub(crate) struct Crowd {
     state: State,
     epoch_ms: u64,
     pub(crate) seen: Seen,
+    tamper: Option<fn(&str, &mut Vec<u8>)>,
 }
 
 struct Running {
@@ -84,6 +119,7 @@ pub(crate) fn play(play: &Play<'_>) -> Crowd {
         run_id: play.seed ^ 0xABCD,
         target: Some("http://127.0.0.1:8080".into()),
         secret_key: SecretKey::new([7; 16]),
+        task_index: play.task_index,
         ..RunFacts::default()
     };
     let mut crowd = Crowd {
@@ -93,19 +129,27 @@ pub(crate) fn play(play: &Play<'_>) -> Crowd {
         epoch_ms: play.rules.epoch_ms,
         state: State::new(play.rules.clone()),
         seen: Seen::default(),
+        tamper: play.tamper,
     };
+    for (set, action, weight) in play.weights {
+        Rc::make_mut(&mut crowd.facts).weights.insert(set, action, *weight);
+    }
     let start_us = match registry.companions(play.bot).set_up {
-        Some(name) => crowd.set_up(&make(name)),
-        None => 0,
+        Some(name) if play.preparation == Preparation::SetUp => crowd.set_up(&make(name)),
+        _ => 0,
     };
     crowd.all(play, start_us);
-    crowd.state.audit().unwrap_or_else(|error| panic!("SEED={}: {error}", play.seed));
     crowd
 }
 
 impl Crowd {
     pub(crate) fn bot(&self) -> &Rc<BotType> {
         &self.bot
+    }
+
+    /// Whether the server's books add up.
+    pub(crate) fn audit(&self) -> Result<(), String> {
+        self.state.audit()
     }
 
     /// Plays set-up to its end, and returns when that was.
@@ -133,7 +177,7 @@ impl Crowd {
         let end_us = u64::try_from(play.duration.as_micros()).expect("short");
         let mut sessions: Vec<Running> = Vec::new();
         let mut queue: BinaryHeap<Reverse<(u64, usize)>> = BinaryHeap::new();
-        for number in 0..play.bots {
+        for number in play.first..play.first + play.bots {
             let mut session = Session::new(&self.bot, &self.facts, &self.scratch);
             let is_recorded = play.recorded_each > 0 && number % play.recorded_each == 0;
             session.set_recording(if is_recorded { Recording::On } else { Recording::Off });
@@ -248,7 +292,7 @@ impl Crowd {
     }
 
     fn exchange(&mut self, session: &Session, now_us: u64) -> (u64, Event) {
-        let state = &mut self.state;
+        let (state, tamper) = (&mut self.state, self.tamper);
         let seen = &mut self.seen;
         let bot = session.who().bot;
         session.with_request(|request, vault| {
@@ -291,7 +335,10 @@ impl Crowd {
                 let text: String = text.chars().map(digits).collect();
                 count(&mut seen.refused, &format!("{name}: {} {text}", response.status), 1);
             }
-            let bytes = response.body.to_vec();
+            let mut bytes = response.body.to_vec();
+            if let Some(tamper) = tamper {
+                tamper(name, &mut bytes);
+            }
             let parts = ResponseParts {
                 status: response.status,
                 head: 0..0,

@@ -74,6 +74,13 @@ impl Nginx {
         Self::start_on(name, |port| format!("listen 127.0.0.1:{port} backlog=4096; {locations}"))
     }
 
+    /// One that answers everything with 200, and logs requests in this format.
+    pub fn start_with_log(name: &str, format: &str) -> Option<Self> {
+        let locations = "location / { return 200; }";
+        let server = |port| format!("listen 127.0.0.1:{port} backlog=4096; {locations}");
+        Self::start_logging(name, format, server)
+    }
+
     /// The same over TLS, with a certificate and its key.
     pub fn start_tls(name: &str, locations: &str, (cert, key): (&Path, &Path)) -> Option<Self> {
         let (cert, key) = (cert.display(), key.display());
@@ -91,6 +98,11 @@ impl Nginx {
     }
 
     fn start_on(name: &str, server: impl FnOnce(u16) -> String) -> Option<Self> {
+        let format = "$status $request_method $request_uri $remote_addr $remote_port";
+        Self::start_logging(name, format, server)
+    }
+
+    fn start_logging(name: &str, format: &str, server: impl FnOnce(u16) -> String) -> Option<Self> {
         if !is_installed("nginx") {
             return None;
         }
@@ -103,7 +115,7 @@ impl Nginx {
              pid {folder}/pid; error_log {folder}/error.log warn;
              events {{ worker_connections 19900; }}
              http {{
-               log_format requests '$status $request_method $request_uri $remote_addr $remote_port';
+               log_format requests '{format}';
                access_log {folder}/access.log requests;
                client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
                fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi;

@@ -1,13 +1,15 @@
 //! Tallyho beside other load generators: one command, one table.
 //!
-//! `cargo run --release -p tallyho-compare` builds Tallyho as it is shipped, installs what is missing
-//! and can be installed, plays interleaved rounds with the client on core 0 and the server on core 1,
-//! and prints client CPU per request as ratios. A ratio is taken within a round, so that a machine
-//! that is faster in one minute than in the next spoils no comparison. It stops by itself.
+//! `cargo run --release -p tallyho-compare` builds Tallyho as it is shipped, installs what is
+//! missing and can be installed, plays interleaved rounds with the client on core 0 and the server
+//! on core 1, and prints client CPU per request as ratios. A ratio is taken within a round, so
+//! that a machine that is faster in one minute than in the next spoils no comparison. It stops by
+//! itself.
 //!
 //! - [`rows`]: what is compared, and the targets; [`rounds`]: how; [`table`]: the output
 //! - [`clients`], [`tallyho`]: how each generator is called; [`measure`]: a child, and what it used
-//! - [`servers`]: nginx, and the fast [`responder`]; [`floor`]: the client that only sends and receives
+//! - [`servers`]: nginx, and the fast [`responder`]; [`floor`]: a client that only
+//!   sends and receives
 //! - [`single`]: memory, growth, schedule lag and replay, which are compared with nobody
 //! - [`tools`]: what is installed; [`host`]: the machine
 

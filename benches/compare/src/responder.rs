@@ -1,7 +1,8 @@
 //! A server that costs as little as one can: it answers each request with bytes it has ready.
 //!
 //! One thread on epoll. The target of a request says how large the body of its answer should be:
-//! `/` for about 100 bytes of JSON, `/10000` for 10,000 bytes. Prints `listening on PORT`, and ends when its standard input does.
+//! `/` for about 100 bytes of JSON, `/10000` for 10,000 bytes. Prints `listening on PORT`, and ends
+//! when its standard input does.
 
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
@@ -11,7 +12,10 @@ use std::os::fd::{AsFd, AsRawFd};
 use rustix::event::epoll;
 
 /// What a small answer holds; the flow's bots read it.
-pub(crate) const BODY: &str = r#"{"token":"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NSJ9.c2ln","id":12345,"name":"ada","ok":true}"#;
+pub(crate) const BODY: &str = concat!(
+    r#"{"token":"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NSJ9.c2ln","#,
+    r#""id":12345,"name":"ada","ok":true}"#
+);
 const BLANK_LINE: &[u8] = b"\r\n\r\n";
 /// The token of the listener itself, and of standard input.
 const LISTENER: u64 = u64::MAX;

@@ -121,7 +121,8 @@ impl TallyUp {
             }
             tries += 1;
             self.log(ctx, ("API", Level::Warn), format_args!("{error}; trying again"));
-            self.pause(ctx, site!("api.retry"), (1_000, 5_000)).await;
+            let wait = self.delay(ctx, site!("api.retry"), (1_000, 5_000));
+            ctx.sleep(wait).await;
         }
     }
 

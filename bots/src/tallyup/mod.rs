@@ -59,6 +59,8 @@ pub struct TallyUp {
     depth: u32,
     /// Why the session, or the run, ends.
     reason: Option<Name>,
+    /// Events whose prize was paid.
+    claimed: Vec<Box<str>>,
     /// Invite codes of hidden events that have ended.
     ended_codes: Vec<String>,
 }
@@ -141,6 +143,7 @@ impl TallyUp {
             screen: Screen::Loading,
             depth: 0,
             reason: None,
+            claimed: Vec::new(),
             ended_codes: Vec::new(),
         }
     }
@@ -226,15 +229,19 @@ impl TallyUp {
     }
 
     /// Waits for a time from this range, in milliseconds; for its least unless delays are on.
-    async fn pause(&self, ctx: &mut Context, site: Site, (least_ms, most_ms): (u64, u64)) {
-        let least = Duration::from_millis(least_ms);
-        let wait = if self.config.enable_delays && least_ms < most_ms {
-            let last = Duration::from_millis(most_ms).saturating_sub(Duration::from_micros(1));
-            ctx.draw(site).duration(least..=last)
-        } else {
-            least
-        };
+    async fn pause(&self, ctx: &mut Context, site: Site, range_ms: (u64, u64)) {
+        let wait = self.delay(ctx, site, range_ms);
         self.sleep(ctx, wait).await;
+    }
+
+    /// A time from this range, in milliseconds; its least unless delays are on.
+    fn delay(&self, ctx: &Context, site: Site, (least_ms, most_ms): (u64, u64)) -> Duration {
+        let least = Duration::from_millis(least_ms);
+        if !self.config.enable_delays || least_ms >= most_ms {
+            return least;
+        }
+        let last = Duration::from_millis(most_ms).saturating_sub(Duration::from_micros(1));
+        ctx.draw(site).duration(least..=last)
     }
 
     /// Thinks before an action, unless the one before did nothing.
@@ -244,6 +251,7 @@ impl TallyUp {
         }
     }
 
+    /// Waits as a person does: `delayScale` applies. Polls and retries keep their pauses.
     async fn sleep(&self, ctx: &mut Context, wait: Duration) {
         let scaled = wait.as_micros() * u128::from(self.config.delay_scale_ppm) / 1_000_000;
         ctx.sleep(Duration::from_micros(u64::try_from(scaled).unwrap_or(u64::MAX))).await;

@@ -88,24 +88,43 @@ impl<W: Write> TraceWriter<W> {
         Ok(())
     }
 
-    /// Writes a batch as one block.
+    /// Writes a batch: its pieces as one block, and the exchanges behind it.
     ///
     /// # Errors
-    /// What the writer gives; the batch's pieces then count as lost.
+    /// What the writer gives; pieces that were not written then count as lost.
     pub fn write(&mut self, batch: &Batch) -> io::Result<()> {
+        if let Err(error) = self.try_write(batch) {
+            self.lose(&batch.pieces);
+            return Err(error);
+        }
+        self.exchanges(batch)
+    }
+
+    /// Writes a batch's pieces as one block. What could not be written may be tried again, or
+    /// [`lost`](Self::lose).
+    ///
+    /// # Errors
+    /// What the writer gives.
+    pub fn try_write(&mut self, batch: &Batch) -> io::Result<()> {
         self.workers.insert(batch.counts.worker, batch.counts);
         if batch.pieces.is_empty() {
             return Ok(());
         }
-        let written = self.records(batch);
+        self.records(batch)?;
         for piece in &batch.pieces {
-            self.ledger.piece(piece, written.is_ok());
+            self.ledger.piece(piece, true);
         }
-        written?;
+        Ok(())
+    }
+
+    /// Writes the exchanges that sessions of the batch failed with, behind its pieces.
+    ///
+    /// # Errors
+    /// What the writer gives.
+    pub fn exchanges(&mut self, batch: &Batch) -> io::Result<()> {
         batch.exchanges.iter().try_for_each(|exchange| self.exchange(exchange))
     }
 
-    /// Writes an exchange behind the records of its session.
     fn exchange(&mut self, exchange: &KeptExchange) -> io::Result<()> {
         let mut payload = std::mem::take(&mut self.payload);
         payload.clear();

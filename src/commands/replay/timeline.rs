@@ -152,7 +152,13 @@ impl Source<'_> {
     }
 
     fn traceparent(&self, text: &mut String, session: &Session) {
-        if self.header.traceparent {
+        let is_own = |line: &[u8]| {
+            line.get(..12).is_some_and(|name| name.eq_ignore_ascii_case(b"traceparent:"))
+        };
+        let has_own = session.with_request(|request, _| {
+            request.header_lines().split(|byte| *byte == b'\n').any(is_own)
+        });
+        if self.header.traceparent && !has_own {
             let run = self.header.run_number;
             let value = Traceparent::new(run, session.who(), session.step_index());
             text.push_str(&line(&format!("traceparent: {value}")));

@@ -38,7 +38,14 @@ impl Recording<'_> {
             ..Header::new(&self.ground.facts)
         };
         let path = self.folder.path().join(file_name(self.args.task_index, part));
-        Some(TracePlan { header, path, record, bytes_max: self.args.record.trace_max_bytes })
+        Some(TracePlan {
+            header,
+            path,
+            record,
+            bytes_max: self.args.record.trace_max_bytes,
+            on_not_recorded: self.args.record.on_not_recorded,
+            failures: None,
+        })
     }
 }
 

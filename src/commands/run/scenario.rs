@@ -36,7 +36,7 @@ pub(super) fn job(path: &Path, args: &RunArgs, bots: &Registry) -> Result<Job, F
         max_redirects: args.request.max_redirects,
         ..check::scenario_options(bots)
     };
-    let mut checked = config::check(path, &options)?;
+    let mut checked = check::checked(path, &options, bots)?;
     let thresholds = thresholds(&checked.plan, &mut checked.findings);
     if checked.findings.has_errors() {
         return Err(checked.findings);

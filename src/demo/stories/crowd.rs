@@ -49,7 +49,7 @@ fn act(client: &Client, world: &mut World, chance: &mut Chance) -> (&'static str
         7 => ("games/cancel_request_level", json!({})),
         8 => ("special_events/join", event(client, world, chance, "current")),
         9 => ("special_events/rejoin", event(client, world, chance, "current")),
-        10 => ("special_events/claim", event(client, world, chance, "last")),
+        10 => ("special_events/claim", event(client, world, chance, "current")),
         11 if chance.below(20) == 0 => ("users/session_start", json!({})),
         12 => ("users/use_item", json!({"itemType": "BasicSpin"})),
         13 => ("event", json!({"event": {"type": "ackResult"}})),

@@ -100,7 +100,7 @@ impl Exchange<'_> {
         let response = &read.response;
         let kept = match body_use {
             BodyUse::Keep => message.body.len().min(self.limits.body_kept_bytes_max),
-            BodyUse::Discard => 0,
+            BodyUse::Discard | BodyUse::DiscardWithin(..) => 0,
         };
         let actual = Message {
             status: response.status,

@@ -1,4 +1,4 @@
-//! The floor on io_uring: one system call for all that is ready, with the flags that the engine has.
+//! The floor on io_uring: one system call for all that is ready, with the engine's flags.
 #![allow(unsafe_code, reason = "the io-uring crate leaves it to its user that buffers live on")]
 
 use std::io;

@@ -82,6 +82,7 @@ impl TallyUp {
     }
 
     async fn poll_pause(&self, ctx: &mut Context) {
-        self.pause(ctx, site!("game.poll"), POLL_MS).await;
+        let wait = self.delay(ctx, site!("game.poll"), POLL_MS);
+        ctx.sleep(wait).await;
     }
 }

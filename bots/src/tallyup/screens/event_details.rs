@@ -167,6 +167,12 @@ impl TallyUp {
         let next = self.act_for_user(ctx, &post("special_events/claim", &body)).await;
         if next == Next::Ok {
             ctx.counter(metrics::EVENT_PRIZES_CLAIMED, 1);
+            let id = &details.event.id;
+            let is_first = !self.claimed.contains(id);
+            ctx.check("an event pays its prize once", is_first);
+            if is_first {
+                self.claimed.push(id.clone());
+            }
         }
         next
     }
