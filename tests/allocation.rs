@@ -18,8 +18,8 @@ use certificates::Authority;
 use servers::{Nginx, Scratch};
 use tallyho::background;
 use tallyho::engine::{
-    self, Control, DriverChoice, DriverReport, Observer, Profile, Record, RunPlan, ScenarioPlan,
-    Tls, TlsOptions, TracePlan, Trust,
+    self, Control, DriverChoice, DriverReport, Observer, OnNotRecorded, Profile, Record, RunPlan,
+    ScenarioPlan, Tls, TlsOptions, TracePlan, Trust,
 };
 use tallyho::http::Limits;
 use tallyho::metrics::Collector;
@@ -70,6 +70,8 @@ fn allocations(driver: DriverChoice, url: &str, iterations: u64) -> u64 {
         path: scratch.path().join("trace.tly"),
         record: Record::All,
         bytes_max: 1 << 30,
+        failures: None,
+        on_not_recorded: OnNotRecorded::Continue,
     };
     let tls = TlsOptions { trust: Trust::Anyone, ..TlsOptions::default() };
     let settings = SingleRequestSettings { url: url.to_owned(), ..Default::default() };

@@ -182,48 +182,31 @@ async fn write(
     outcome
 }
 
-/// Writes the request; how many bytes were written, whatever happens.
+/// Writes all bytes; how many were, whatever happens.
 async fn write_plain(
     wire: &Wire<'_>,
     stream: &mut TcpStream,
     outgoing: &mut Outgoing,
 ) -> (io::Result<()>, u64) {
-    let (mut outcome, mut written) = write_all(wire, stream, &mut outgoing.bytes).await;
+    let size = outgoing.bytes.len();
+    let mut written = 0;
+    let mut outcome = Ok(());
+    while written < size && outcome.is_ok() {
+        let slice = std::mem::take(&mut outgoing.bytes).slice(written..);
+        let (result, slice) = write_some(wire, stream, slice).await;
+        outgoing.bytes = slice.into_inner();
+        match result {
+            Ok(count) => written += count,
+            Err(error) => outcome = Err(error),
+        }
+    }
     let mut rest = outgoing.body.clone().unwrap_or_default();
     while !rest.is_empty() && outcome.is_ok() {
         match write_some(wire, stream, rest.clone()).await.0 {
             Ok(count) => {
-                written += count as u64;
+                written += count;
                 rest.advance(count);
             }
-            Err(error) => outcome = Err(error),
-        }
-    }
-    (outcome, written)
-}
-
-/// Writes all bytes; how many were, whatever happens.
-///
-/// A request fits into the socket's buffer as a rule, so it is sent by a plain system call. The
-/// runtime's own operation would wake the bot once more for it, and on io_uring cost each batch of
-/// requests a second entry into the kernel; it takes over where the buffer is full.
-pub(super) async fn write_all(
-    wire: &Wire<'_>,
-    stream: &mut TcpStream,
-    bytes: &mut Vec<u8>,
-) -> (io::Result<()>, u64) {
-    let size = bytes.len();
-    let mut written = match sys::send_now(stream, bytes) {
-        Ok(count) => count,
-        Err(error) => return (Err(error), 0),
-    };
-    let mut outcome = Ok(());
-    while written < size && outcome.is_ok() {
-        let slice = std::mem::take(bytes).slice(written..);
-        let (result, slice) = write_some(wire, stream, slice).await;
-        *bytes = slice.into_inner();
-        match result {
-            Ok(count) => written += count,
             Err(error) => outcome = Err(error),
         }
     }

@@ -15,7 +15,7 @@ use std::task::Poll;
 
 use monoio::net::TcpStream;
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, Shutdown};
+use rustix::net::{RecvFlags, Shutdown};
 
 /// Runs one operation of `stream` to its end. When `is_over` says so after a wake-up, the socket is
 /// shut down, which completes a pending read, write or connect early; the operation is never
@@ -59,19 +59,6 @@ pub(super) fn connect_result(socket: &TcpStream) -> io::Result<()> {
 /// does not wait.
 pub(super) fn set_blocking(socket: &TcpStream) -> io::Result<()> {
     Ok(rustix::io::ioctl_fionbio(borrow(socket), false)?)
-}
-
-/// Sends as much as the socket takes without waiting; 0 when it takes nothing now.
-///
-/// # Errors
-///
-/// When the connection is broken.
-pub(super) fn send_now(socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
-    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-    match rustix::net::send(borrow(socket), bytes, flags) {
-        Err(Errno::WOULDBLOCK | Errno::INTR) => Ok(0),
-        sent => Ok(sent?),
-    }
 }
 
 /// Whether an idle socket has neither been closed by the other side nor been sent anything.

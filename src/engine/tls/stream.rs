@@ -7,15 +7,15 @@
 
 use std::io::{self, BufRead, Write};
 
-use monoio::buf::IoBufMut;
-use monoio::io::AsyncReadRent;
+use monoio::buf::{IoBuf, IoBufMut};
+use monoio::io::{AsyncReadRent, AsyncWriteRent};
 use monoio::net::TcpStream;
 use rustls::HandshakeKind;
 use rustls::client::ClientConnection;
 
 use super::words::{io_error, words_of};
 use super::{BotTls, Tls, TlsName};
-use crate::engine::exchange::{READ_BYTES_MAX, Wire, write_all};
+use crate::engine::exchange::{READ_BYTES_MAX, Wire};
 use crate::engine::sys;
 
 /// A connection with TLS over it.
@@ -143,8 +143,19 @@ impl TlsStream {
         while self.session.wants_write() {
             self.session.write_tls(&mut buffer)?;
         }
-        let (outcome, written) = write_all(wire, &mut self.tcp, &mut buffer).await;
-        self.traffic.sent += written;
+        let (size, mut written) = (buffer.len(), 0);
+        let mut outcome = Ok(());
+        while written < size && outcome.is_ok() {
+            let bytes = buffer.slice(written..);
+            let operation = async |stream: &mut TcpStream| stream.write(bytes).await;
+            let (result, bytes) = sys::run_until(&mut self.tcp, operation, || wire.is_over()).await;
+            buffer = bytes.into_inner();
+            match result {
+                Ok(count) => written += count,
+                Err(error) => outcome = Err(error),
+            }
+        }
+        self.traffic.sent += written as u64;
         wire.buffers.give_back(buffer);
         outcome
     }
