@@ -53,6 +53,20 @@ pub fn start(control: Arc<Control>) -> io::Result<Background> {
     Ok(Background { resolver, handle })
 }
 
+/// Starts a thread for S3 alone; a signal ends the process as always.
+///
+/// # Errors
+///
+/// When the thread cannot be set up.
+pub fn start_plain() -> io::Result<Handle> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let handle = runtime.handle().clone();
+    std::thread::Builder::new()
+        .name("background".to_owned())
+        .spawn(move || runtime.block_on(std::future::pending::<()>()))?;
+    Ok(handle)
+}
+
 async fn answer(mut inbox: mpsc::UnboundedReceiver<Lookup>) {
     while let Some(lookup) = inbox.recv().await {
         tokio::spawn(async move {

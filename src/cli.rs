@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -113,6 +113,11 @@ pub struct RunArgs {
     /// Number of this task among several that run the same test; bots are numbered on from it
     #[arg(long, env = "TASK_INDEX", value_name = "N", default_value_t = 0)]
     pub task_index: u32,
+
+    /// When the load starts, the same instant for all tasks of a test, for example
+    /// 2026-11-24T19:30:00Z; checks and set-up come before, and an instant that is over is at once
+    #[arg(long, env = "TALLYHO_START_AT", value_name = "INSTANT", value_parser = units::instant)]
+    pub start_at: Option<SystemTime>,
 
     /// How this machine is used.
     #[command(flatten)]
@@ -224,6 +229,14 @@ pub struct RequestArgs {
     /// How many redirects a request follows [default: as the scenario says, else 10]
     #[arg(long, value_name = "N")]
     pub max_redirects: Option<u32>,
+
+    /// The largest head of a response, interim ones included; a larger one is a failure
+    #[arg(long, value_name = "BYTES", value_parser = units::bytes, default_value = "64KiB")]
+    pub max_response_head: u64,
+
+    /// The largest body of a response; a larger one is a failure
+    #[arg(long, value_name = "BYTES", value_parser = units::bytes, default_value = "1GiB")]
+    pub max_response_body: u64,
 
     /// How long a request may take in all, connecting included
     #[arg(long, value_name = "TIME", value_parser = units::duration, default_value = "60s")]

@@ -3,7 +3,7 @@
 //! A bare number is no duration, because tools disagree on what it means (k6: milliseconds, wrk and
 //! Locust: seconds).
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::engine::{Rate, Stage};
 
@@ -149,6 +149,50 @@ pub fn run_id(text: &str) -> Result<String, String> {
     ))
 }
 
+/// Reads an instant in UTC, to the second or finer, as `2026-11-24T19:30:00Z`.
+///
+/// # Errors
+///
+/// What would have been an instant.
+pub fn instant(text: &str) -> Result<SystemTime, String> {
+    let help = || format!("`{text}` is no instant; write UTC, for example 2026-11-24T19:30:00Z");
+    let (day, time) = text.split_once('T').ok_or_else(help)?;
+    let time = time.strip_suffix('Z').ok_or_else(help)?;
+    let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
+    let numbers = |text: &str, separator: char| -> Option<[u64; 3]> {
+        let parts: Vec<&str> = text.split(separator).collect();
+        let is_number = |part: &&str| part.bytes().all(|byte| byte.is_ascii_digit());
+        let is_right = parts.len() == 3 && parts.iter().all(is_number);
+        let numbers = is_right.then(|| parts.iter().map(|part| part.parse().ok()));
+        numbers?.collect::<Option<Vec<u64>>>()?.try_into().ok()
+    };
+    let [year, month, day] = numbers(day, '-').ok_or_else(help)?;
+    let [hour, minute, second] = numbers(time, ':').ok_or_else(help)?;
+    let is_fraction = fraction.len() <= 9 && fraction.bytes().all(|byte| byte.is_ascii_digit());
+    let is_date = (1970..=9999).contains(&year) && (1..=12).contains(&month);
+    let is_day = is_date && (1..=days_of(year, month)).contains(&day);
+    if !is_day || hour > 23 || minute > 59 || second > 59 || !is_fraction {
+        return Err(help());
+    }
+    let years = (1970..year).map(|year| (1..=12).map(|month| days_of(year, month)).sum::<u64>());
+    let days = years.sum::<u64>() + (1..month).map(|m| days_of(year, m)).sum::<u64>() + day - 1;
+    let seconds = ((days * 24 + hour) * 60 + minute) * 60 + second;
+    let nanos = format!("{fraction:0<9}").parse().map_err(|_| help())?;
+    Ok(UNIX_EPOCH + Duration::new(seconds, nanos))
+}
+
+/// How many days a month has in the Gregorian calendar.
+const fn days_of(year: u64, month: u64) -> u64 {
+    match month {
+        2 => {
+            let is_leap = year.is_multiple_of(4) && !year.is_multiple_of(100);
+            if is_leap || year.is_multiple_of(400) { 29 } else { 28 }
+        }
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
 /// Well below the 255 bytes that the name of a folder may have.
 const RUN_ID_BYTES_MAX: usize = 100;
 
@@ -191,6 +235,20 @@ pub fn millionths(text: &str) -> Result<u32, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_instant_is_read_as_reports_write_it_and_what_never_was_is_refused() {
+        for text in ["2026-11-24T19:30:00.000000Z", "2000-02-29T23:59:59.250000Z"] {
+            let instant = instant(text).expect("an instant");
+            assert_eq!(crate::report::rfc3339(instant), text);
+        }
+        assert_eq!(instant("1970-01-02T00:00:01Z"), Ok(UNIX_EPOCH + Duration::from_secs(86_401)));
+        for wrong in
+            ["2026-02-29T00:00:00Z", "2026-01-01T24:00:00Z", "2026-01-01", "now", "1-1-1TZ"]
+        {
+            assert!(instant(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn durations_read_as_go_writes_them_and_a_bare_number_is_refused() {

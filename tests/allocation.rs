@@ -16,6 +16,7 @@ use tallyho::background;
 use tallyho::engine::{
     self, Control, DriverChoice, DriverReport, Observer, Profile, RunPlan, ScenarioPlan,
 };
+use tallyho::http::Limits;
 use tallyho::metrics::Collector;
 use tallyho_bots::{SingleRequest, SingleRequestConfig, SingleRequestSettings};
 use tallyho_replay::{BotType, RunFacts};
@@ -58,6 +59,7 @@ fn allocations(driver: DriverChoice, url: &str, iterations: u64) -> u64 {
     let control = Arc::new(Control::default());
     let settings = SingleRequestSettings { url: url.to_owned(), ..Default::default() };
     let plan = RunPlan {
+        limits: Limits::default(),
         scenarios: vec![ScenarioPlan {
             name: "default".to_owned(),
             key: 0,
@@ -90,6 +92,7 @@ fn allocations(driver: DriverChoice, url: &str, iterations: u64) -> u64 {
         shared_secrets: Vec::new(),
         timeout: Duration::from_secs(10),
         drain: Duration::from_secs(5),
+        start_at: None,
     };
     let before = ALLOCATIONS.load(Ordering::Relaxed);
     let result = engine::run(plan, &control, &mut Silent).expect("the run starts");

@@ -11,6 +11,7 @@ use tallyho::background;
 use tallyho::engine::{
     self, Control, DriverChoice, DriverReport, Observer, Profile, RunPlan, RunResult, ScenarioPlan,
 };
+use tallyho::http::Limits;
 use tallyho::metrics::Collector;
 use tallyho_replay::{Bot, BotType, Context, Outcome, RunFacts, Who, site};
 
@@ -27,6 +28,7 @@ impl Observer for Silent {
 fn play<B: Bot<Config = ()>>(driver: DriverChoice, profile: Profile, target: &str) -> RunResult {
     let control = Arc::new(Control::default());
     let plan = RunPlan {
+        limits: Limits::default(),
         scenarios: vec![ScenarioPlan {
             name: "default".to_owned(),
             key: 0,
@@ -52,6 +54,7 @@ fn play<B: Bot<Config = ()>>(driver: DriverChoice, profile: Profile, target: &st
         shared_secrets: Vec::new(),
         timeout: Duration::from_millis(500),
         drain: Duration::from_secs(5),
+        start_at: None,
     };
     engine::run(plan, &control, &mut Silent).expect("the run starts")
 }

@@ -12,6 +12,7 @@ use tallyho::engine::{
     self, Control, DriverChoice, DriverReport, Observer, OnNoFreeBot, Profile, Rate, RunPlan,
     RunResult, ScenarioPlan, Spacing, Stage, Supply,
 };
+use tallyho::http::Limits;
 use tallyho::metrics::{Collector, ScenarioTotals};
 use tallyho_replay::{Bot, BotType, Context, Outcome, RunFacts, Who};
 
@@ -49,6 +50,7 @@ fn scenario<B: Bot<Config = ()>>(name: &str, start: Duration, profile: Profile) 
 fn play(driver: DriverChoice, scenarios: Vec<ScenarioPlan>, target: &str) -> RunResult {
     let control = Arc::new(Control::default());
     let plan = RunPlan {
+        limits: Limits::default(),
         scenarios,
         facts: RunFacts { target: Some(target.to_owned()), ..RunFacts::default() },
         setup: None,
@@ -66,6 +68,7 @@ fn play(driver: DriverChoice, scenarios: Vec<ScenarioPlan>, target: &str) -> Run
         traceparent: false,
         timeout: 5 * SECOND,
         drain: 5 * SECOND,
+        start_at: None,
     };
     engine::run(plan, &control, &mut Silent).expect("the run starts")
 }

@@ -17,6 +17,7 @@ use tallyho::engine::{
     self, Control, DriverChoice, DriverReport, Names, Notice, Observer, Profile, Resolver, RunPlan,
     RunResult, ScenarioPlan, Tls,
 };
+use tallyho::http::Limits;
 use tallyho::metrics::Collector;
 use tallyho_bots::{SingleRequest, SingleRequestConfig, SingleRequestSettings};
 use tallyho_replay::{BotType, RunFacts};
@@ -100,6 +101,7 @@ fn play(
         ..SingleRequestSettings::default()
     };
     let plan = RunPlan {
+        limits: Limits::default(),
         scenarios: vec![ScenarioPlan {
             name: "default".to_owned(),
             key: 0,
@@ -128,6 +130,7 @@ fn play(
         shared_secrets: Vec::new(),
         timeout: Duration::from_millis(500),
         drain: Duration::from_secs(5),
+        start_at: None,
     };
     let mut observer = Noting(Vec::new());
     let result = engine::run(plan, &control, &mut observer).expect("the run starts");

@@ -18,6 +18,7 @@ use ::tallyho::engine::{
     self, Control, DriverChoice, DriverReport, Observer, OnNotRecorded, Profile, Record, RunPlan,
     ScenarioPlan, TracePlan, TraceResult,
 };
+use ::tallyho::http::Limits;
 use ::tallyho::metrics::Collector;
 use tallyho_replay::replayer::{ReplayEnd, replay};
 use tallyho_replay::trace::{Found, FoundEnd, Header, TraceReader, Wanted};
@@ -102,6 +103,7 @@ fn play(
         ..RunFacts::default()
     };
     let plan = RunPlan {
+        limits: Limits::default(),
         scenarios: vec![ScenarioPlan {
             name: "default".to_owned(),
             key: 5,
@@ -120,6 +122,7 @@ fn play(
             path,
             record,
             bytes_max: 1 << 30,
+            failures: None,
             on_not_recorded: OnNotRecorded::Continue,
         }),
         facts,
@@ -137,6 +140,7 @@ fn play(
         shared_secrets: Vec::new(),
         timeout: Duration::from_secs(10),
         drain: Duration::from_secs(5),
+        start_at: None,
     };
     engine::run(plan, &control, &mut Silent).expect("the run starts").trace.expect("a trace")
 }

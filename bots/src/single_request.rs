@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tallyho_replay::{
-    BodyUse, Bot, Context, Expected, Method, Outcome, Prepared, RequestError, Who,
+    BodyUse, Bot, Context, Expected, Method, Outcome, Prepared, RequestError, SharedBody, Who,
 };
 
 /// One request per session.
@@ -50,6 +50,9 @@ pub struct SingleRequestSettings {
     /// bytes.
     #[serde(serialize_with = "bytes_as_text", deserialize_with = "text_as_bytes")]
     pub body: Vec<u8>,
+    /// Instead of `body`: read from a file. A trace holds its name, size and hash.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body_file: Option<SharedBody>,
     /// Its own limit instead of the run's, in milliseconds.
     pub timeout_ms: Option<u64>,
     /// What it is called in metrics; its URL if empty.
@@ -156,6 +159,9 @@ impl TryFrom<SingleRequestSettings> for SingleRequestConfig {
             .expected(expected)
             .body_use(body_use)
             .body(settings.body);
+        if let Some(body) = settings.body_file {
+            builder = builder.shared_body(body);
+        }
         for (name, value) in settings.headers.iter() {
             builder = builder.header(name, value);
         }

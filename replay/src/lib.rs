@@ -100,7 +100,8 @@ pub use failure::Failure;
 pub use name::Name;
 pub use observe::{Level, Note, ReadError, Response, ResponseParts};
 pub use request::{
-    BodyUse, Expected, Method, Prepared, REDIRECTS_MAX_DEFAULT, Request, RequestError, is_redirect,
+    BodyUse, Expected, Method, Prepared, REDIRECTS_MAX_DEFAULT, Request, RequestError, SharedBody,
+    is_redirect,
 };
 pub use run::{NamedSecrets, RunFacts};
 pub use secret::{Place, Secret, SecretKey, Vault, is_secret_name};

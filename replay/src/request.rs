@@ -13,6 +13,7 @@ mod expected;
 mod method;
 mod prepared;
 mod redirect;
+mod shared;
 
 use std::io::Write;
 use std::ops::Range;
@@ -30,6 +31,7 @@ pub use expected::{Expected, TooManyRanges};
 pub use method::{Method, UnknownMethod};
 pub use prepared::{Prepared, PreparedBuilder};
 pub use redirect::{REDIRECTS_MAX_DEFAULT, is_redirect};
+pub use shared::SharedBody;
 
 /// What becomes of a response's body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -151,7 +153,14 @@ impl Request {
     /// The body; empty if there is none.
     #[must_use]
     pub fn body(&self) -> &[u8] {
-        &self.parts().body
+        let parts = self.parts();
+        parts.shared_body.as_ref().map_or(&parts.body, |shared| shared.bytes())
+    }
+
+    /// The body, if it is one that many requests share.
+    #[must_use]
+    pub fn shared_body(&self) -> Option<&SharedBody> {
+        self.parts().shared_body.as_ref()
     }
 
     /// Whether a placeholder is in it that the wire writer must replace. Looks at every byte
@@ -198,7 +207,9 @@ impl Request {
             text.push('\n');
         }
         text.push_str(&String::from_utf8_lossy(&parts.headers).replace("\r\n", "\n"));
-        if !parts.body.is_empty() {
+        if let Some(shared) = &parts.shared_body {
+            text.push_str(&format!("\n{shared}"));
+        } else if !parts.body.is_empty() {
             text.push('\n');
             text.push_str(&String::from_utf8_lossy(&parts.body));
         }
@@ -279,8 +290,13 @@ impl Request {
     }
 
     pub(crate) fn body_buffer(&mut self) -> &mut Vec<u8> {
-        self.own.body.clear();
+        self.own.clear_body();
         &mut self.own.body
+    }
+
+    pub(crate) fn set_shared_body(&mut self, body: SharedBody) {
+        self.own.clear_body();
+        self.own.shared_body = Some(body);
     }
 
     pub(crate) fn fail(&mut self, error: RequestError) {
@@ -335,6 +351,8 @@ struct Parts {
     /// Whether `Cookie` was written from the bot's jar, not by the bot.
     has_jar_cookies: bool,
     body: Vec<u8>,
+    /// Instead of `body`.
+    shared_body: Option<SharedBody>,
 }
 
 impl Parts {
@@ -344,9 +362,14 @@ impl Parts {
         self.headers.clear();
         self.refers_by_itself = false;
         self.has_jar_cookies = false;
-        self.body.clear();
+        self.clear_body();
         self.origin = 0..0;
         self.target = 0..0;
+    }
+
+    fn clear_body(&mut self) {
+        self.body.clear();
+        self.shared_body = None;
     }
 
     /// A copy that keeps the buffers.
@@ -357,6 +380,7 @@ impl Parts {
         self.host.push_str(&other.host);
         self.headers.extend_from_slice(&other.headers);
         self.body.extend_from_slice(&other.body);
+        self.shared_body.clone_from(&other.shared_body);
     }
 
     fn text(&self, range: &Range<usize>) -> &str {
@@ -372,8 +396,10 @@ impl Parts {
         if !self.host.is_empty() {
             words[3] = xxh3_64(self.host.as_bytes());
         }
-        if !self.body.is_empty() {
-            words[4] = xxh3_64(&self.body);
+        match &self.shared_body {
+            Some(shared) if !shared.is_empty() => words[4] = shared.hash(),
+            None if !self.body.is_empty() => words[4] = xxh3_64(&self.body),
+            Some(_) | None => {}
         }
         xxh3_64(words.map(u64::to_le_bytes).as_flattened())
     }

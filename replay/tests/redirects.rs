@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use tallyho_replay::replayer::{ReplayEnd, replay};
 use tallyho_replay::{
-    Bot, BotType, Carry, Command, Context, Event, Input, Method, Note, Outcome, Prepared,
+    Bot, BotType, Carry, Command, Context, Event, Input, Method, Note, Outcome, Place, Prepared,
     ResponseParts, Session, Start, Who,
 };
 
@@ -203,6 +203,34 @@ fn credentials_stay_with_their_host() {
     assert!(lived.requests[1].1.contains("Authorization"));
     let back = &lived.requests[2].1;
     assert!(!back.contains("Authorization") && !back.contains("Referer"), "{back}");
+}
+
+#[test]
+fn what_a_location_tells_in_confidence_is_sent_and_not_written_down() {
+    let location = "/cb?state=1&access_token=can%2Bary&code=can+ary2&x=#id_token=canary";
+    let bot = Rc::new(BotType::new::<Sends>(Rc::new((Kind::Built, "GET".to_owned()))));
+    let mut session = support::session(&bot, &run_facts(1));
+    let who = Who { scenario: 1, bot: 2, session: 3 };
+    let start = Start { who, carry: Carry::Own, setup: None, at_us: 0, stopping: false };
+    assert_eq!(session.start(start), Command::Send);
+    let input = |status, location| Input {
+        at_us: 1,
+        stopping: false,
+        event: Event::Response(response(status, location)),
+    };
+    assert_eq!(session.step(input(302, location)), Command::Send);
+    let shown = session.with_request(|request, vault| {
+        let mut wire = Vec::new();
+        vault.substitute(Place::Target, request.target().as_bytes(), &mut wire).expect("fits");
+        let wire = String::from_utf8(wire).expect("text");
+        assert_eq!(wire, "/cb?state=1&access_token=can%2Bary&code=can%20ary2&x=");
+        request.canonical()
+    });
+    assert!(matches!(session.step(input(200, "")), Command::End(_)));
+    let mut record = Vec::new();
+    session.take_record(&mut record);
+    assert!(!format!("{shown}{}", String::from_utf8_lossy(&record)).contains("can"), "{shown}");
+    assert_replays(&bot, &record, 3);
 }
 
 #[test]

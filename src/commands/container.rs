@@ -4,6 +4,7 @@
 //! the lines that it prints. Everything that can be known to be wrong with bucket, region and
 //! permissions is found before the load. The load itself is `tallyho run`'s.
 
+mod capsules;
 mod stopper;
 mod upload;
 mod watch;
@@ -23,8 +24,9 @@ use crate::container::metadata::{self, Metadata};
 use crate::container::{Emf, LiveLine, Task, print};
 use crate::exit::{BadUsage, Exit};
 use crate::report::{rfc3339, text};
-use crate::s3::Store;
+use crate::s3::{Parts, Store};
 use crate::units;
+use capsules::{Capsules, Source};
 use stopper::{Stage, Stopper};
 use upload::{CHECK_WITHIN, Uploads};
 use watch::Watching;
@@ -63,6 +65,11 @@ pub struct ContainerArgs {
     #[arg(long, env = "TALLYHO_EMF")]
     pub emf: bool,
 
+    /// Larger objects go up in parts of this size [default: above 64 MiB in parts of 16 MiB]
+    #[arg(long, env = "TALLYHO_PART_BYTES", value_name = "BYTES", hide = true)]
+    #[arg(value_parser = units::bytes)]
+    pub part_bytes: Option<u64>,
+
     /// Options of `tallyho run`
     #[arg(last = true, value_name = "OPTION")]
     pub run: Vec<String>,
@@ -86,6 +93,8 @@ pub fn run(args: &ContainerArgs, bots: &Registry) -> anyhow::Result<Exit> {
         "S3_BUCKET: {}\nTEST_ID: {}\nTASK_INDEX: {}\nUUID: {}\n",
         task.bucket, task.test_id, task.index, task.uuid
     ));
+    // What a bot says as it panics is its own words, which must not look like the live line.
+    std::panic::set_hook(Box::new(|panic| print(&panic.to_string())));
     let mut host = Host::start()?;
     let stopper = Stopper::start(&host.control, args.stop_timeout)?;
     let work = args.work.clone().unwrap_or_else(|| std::env::temp_dir().join("tallyho"));
@@ -93,7 +102,10 @@ pub fn run(args: &ContainerArgs, bots: &Registry) -> anyhow::Result<Exit> {
     std::fs::create_dir_all(&folder).with_context(|| {
         format!("cannot make {}; name another with TALLYHO_WORK", folder.display())
     })?;
-    let store = Store::connect(&host.background.handle)?;
+    let mut store = Store::connect(&host.background.handle)?;
+    if let Some(bytes) = args.part_bytes {
+        store = store.with_parts(Parts { above_bytes: bytes, bytes });
+    }
     print("Downloading test scenario\n");
     let config = folder.join(format!("{}.json", task.test_id));
     let modified = download(&store, &task, &config)?;
@@ -102,6 +114,9 @@ pub fn run(args: &ContainerArgs, bots: &Registry) -> anyhow::Result<Exit> {
     let run_id = run_id(&task, modified);
     host.place = Some(task.file("").to_string());
     host.teardown_after_signal = Some(args.stop_timeout / TEARDOWN_SHARE);
+    let source = Source { store: store.clone(), task: task.clone(), folder: folder.clone() };
+    let (capsules, failures) = Capsules::start(source).context("cannot start a thread")?;
+    host.failures = Some(failures);
     let uploads = Uploads::new(store, &task);
     uploads.announce(about.as_ref())?;
     let ended = perform((args, bots), (&task, &config, &run_id), (&mut host, &stopper))?;
@@ -115,10 +130,13 @@ pub fn run(args: &ContainerArgs, bots: &Registry) -> anyhow::Result<Exit> {
     pause(args, &host, &ended);
     stopper.enter(Stage::Uploading);
     print("Uploading results\n");
-    match uploads.send(&ended, stopper.left()) {
-        Ok(()) => Ok(Exit::Ok),
-        Err(error) => Err(error.context(format!("the files are kept in {}", folder.display()))),
+    let sent = uploads.send(&ended, stopper.left());
+    if host.control.signals() == 0 {
+        host.failures = None;
+        capsules.finish();
     }
+    let kept = || format!("the files are kept in {}", folder.display());
+    sent.with_context(kept).map(|()| Exit::Ok)
 }
 
 /// Which task this is.

@@ -5,6 +5,7 @@ pub mod check;
 pub mod compare;
 pub mod container;
 mod recorded;
+mod remote;
 pub mod replay;
 pub mod report;
 pub mod run;

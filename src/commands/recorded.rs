@@ -2,35 +2,41 @@
 
 use std::path::{Path, PathBuf};
 
+use super::remote;
 use crate::exit::BadUsage;
 use crate::report::Report;
 
 /// The file in the folder of a run.
 const RUN_JSON: &str = "run.json";
 
-/// The one report of everything that was typed: files, folders of runs, or folders of such folders.
+/// The one report of everything that was typed: files, folders of runs, or folders of such folders,
+/// here or in S3.
 ///
 /// # Errors
 ///
 /// When there is no report, one cannot be read, or they are not of one test.
-pub(super) fn load(paths: &[PathBuf]) -> Result<Report, BadUsage> {
-    let mut files = Vec::new();
+pub(super) fn load(paths: &[PathBuf]) -> anyhow::Result<Report> {
+    let mut reports = Vec::new();
     for path in paths {
-        files.extend(files_of(path)?);
-    }
-    let mut reports = Vec::with_capacity(files.len());
-    for file in &files {
-        reports.push(read(file)?);
+        let fetched = remote::fetch(path, |name| name == RUN_JSON)?;
+        let files = match &fetched {
+            Some(fetched) => fetched.files.clone(),
+            None => files_of(path)?,
+        };
+        for file in &files {
+            reports.push(read(file)?);
+        }
     }
     if reports.len() == 1 {
         return Ok(reports.remove(0));
     }
-    Report::merge(reports).map_err(|error| {
+    let merged = Report::merge(reports).map_err(|error| {
         BadUsage(format!(
             "{error}; reports merge when they are of tasks of one test, to set two tests beside \
              each other use tallyho compare A B"
         ))
-    })
+    });
+    Ok(merged?)
 }
 
 /// A file is itself; a folder is its `run.json`, or else those of the folders in it.

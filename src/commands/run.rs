@@ -36,7 +36,7 @@ use tallyho_replay::trace::ScenarioHeader;
 use tallyho_replay::{Registry, Site};
 
 use crate::cli::RunArgs;
-use crate::engine::{self, Control, DriverReport, Observer, RunResult, ScenarioPlan};
+use crate::engine::{self, Control, DriverReport, Observer, RunResult, ScenarioPlan, TracePlan};
 use crate::exit::{BadUsage, Exit};
 use crate::metrics::Collector;
 use crate::output;
@@ -119,7 +119,7 @@ pub(super) fn perform(
     let setup = job.setup.as_ref().map(|part| part::set_up(&recording, part)).transpose()?;
     let trace = recording.plan(None, headers(&job));
     let mut plan = ground.plan(scenarios(&mut job));
-    plan.trace = trace;
+    plan.trace = trace.map(|trace| TracePlan { failures: host.failures.take(), ..trace });
     if let Some(setup) = &setup {
         plan.setup = Some(Arc::clone(&setup.results));
         plan.shared_secrets.extend(setup.secrets.iter().cloned());

@@ -2,6 +2,7 @@
 //!
 //! A trace may come by mail: what is in it opens no socket and no file beside the trace.
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use tallyho_replay::flow::{self, Definition, Flow, Program};
 use tallyho_replay::trace::{Header, ScenarioHeader, TraceReader, Wanted};
 use tallyho_replay::{BotType, Registry, RunFacts, Site};
 
+use super::remote;
 use crate::exit::BadUsage;
 
 /// What the name of a trace file ends with.
@@ -24,24 +26,43 @@ pub(super) struct Trace {
     pub(super) reader: TraceReader<File>,
 }
 
+impl Trace {
+    /// Opens a file; messages name it as `shown`.
+    fn open(file: &Path, shown: &Path) -> anyhow::Result<Self> {
+        let reader = File::open(file).map_err(anyhow::Error::from);
+        let reader = reader.and_then(|file| Ok(TraceReader::open(file)?));
+        let reader = reader.with_context(|| shown.display().to_string())?;
+        Ok(Self { path: shown.to_owned(), reader })
+    }
+}
+
+fn is_trace(extension: &OsStr) -> bool {
+    extension == EXTENSION
+}
+
 /// A run's traces, one for each of its tasks.
 pub(super) struct Traces(pub(super) Vec<Trace>);
 
 impl Traces {
-    /// Opens the traces of a run: its folder, its id in `runs`, or a file.
+    /// Opens the traces of a run: its folder, its id in `runs`, a file, or any of these in S3.
     ///
     /// # Errors
     ///
     /// If there are none, or one cannot be read.
     pub(super) fn open(run: &Path) -> anyhow::Result<Self> {
+        let fetched = remote::fetch(run, |name| {
+            name.starts_with("trace-") && Path::new(name).extension().is_some_and(is_trace)
+        })?;
+        if let Some(fetched) = fetched {
+            // The files may go once they are open.
+            let traces = fetched.files.iter().map(|file| Trace::open(file, run));
+            return Ok(Self(traces.collect::<anyhow::Result<_>>()?));
+        }
         let in_runs = Path::new("runs").join(run);
         let run = if !run.exists() && in_runs.exists() { in_runs.as_path() } else { run };
         let mut traces = Vec::new();
         for path in files(run)? {
-            let reader = File::open(&path).map_err(anyhow::Error::from);
-            let reader = reader.and_then(|file| Ok(TraceReader::open(file)?));
-            let reader = reader.with_context(|| path.display().to_string())?;
-            traces.push(Trace { path, reader });
+            traces.push(Trace::open(&path, &path)?);
         }
         Ok(Self(traces))
     }

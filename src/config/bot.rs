@@ -3,9 +3,12 @@
 //! Reads in the order of a session, since that is the order in which variables get their values:
 //! `variables`, what the login sets, `steps`, then `actions` as a loop.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::path::Path;
 
+use tallyho_replay::SharedBody;
 use tallyho_replay::flow::{
     Action, Assignment, Auth, Cookies, Definition, Delay, Expression, KeepLogin, Limits, Metric,
     Step,
@@ -23,6 +26,10 @@ use super::text::{Sight, Texts};
 /// What all bots of a file share.
 pub(super) struct Shared<'a> {
     pub(super) file: &'a str,
+    /// Where body files are looked for.
+    pub(super) folder: &'a Path,
+    /// Those that were read, by name.
+    pub(super) body_files: &'a RefCell<BTreeMap<String, SharedBody>>,
     pub(super) root: &'a Node,
     pub(super) data: &'a [DataSource],
     pub(super) metrics: &'a [Metric],

@@ -48,7 +48,7 @@ pub(super) fn read(path: &Path, shown: &str) -> Result<Table, DataError> {
     Ok(table)
 }
 
-fn reason(error: &std::io::Error) -> String {
+pub(super) fn reason(error: &std::io::Error) -> String {
     match error.kind() {
         std::io::ErrorKind::NotFound => "there is no such file".into(),
         std::io::ErrorKind::PermissionDenied => "may not be read by this user".into(),

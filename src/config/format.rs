@@ -356,6 +356,7 @@ static REQUEST: Shape = Shape {
         key("json", Kind::Any, "The body as JSON."),
         key("text", Kind::Template, "The body as text."),
         key("form", TEMPLATES, "The body as a form."),
+        key("bodyFile", Kind::Text, "The body is this file's, as it is; relative to the scenario."),
         key("timeout", Kind::Duration, "For the whole response."),
         key("expect", Kind::Statuses, "Statuses that are not failures."),
         key("maxRedirects", Kind::Integer(0), "Redirects that it follows; with 0 none."),

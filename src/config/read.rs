@@ -1,5 +1,6 @@
 //! The plan out of the whole file.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
@@ -54,7 +55,7 @@ pub(super) fn plan(
     let run = BTreeSet::new();
     let shown = shown.as_str();
     let mut reader =
-        PlanReader { shown, text, root, registered, options, parameters, data, run, found };
+        PlanReader { shown, text, folder, root, registered, options, parameters, data, run, found };
     let mut plan = reader.plan();
     reader.bots(&mut plan);
     if for_tallyup {
@@ -68,6 +69,8 @@ struct PlanReader<'a> {
     /// The file's path, as the user gave it.
     shown: &'a str,
     text: &'a str,
+    /// Where the files are that it names.
+    folder: &'a Path,
     root: &'a Node,
     /// The bot written in Rust that runs instead of declared ones.
     registered: Option<&'a str>,
@@ -316,6 +319,8 @@ impl<'a> PlanReader<'a> {
         let data = std::mem::take(&mut self.data);
         let shared = Shared {
             file: self.text,
+            folder: self.folder,
+            body_files: &RefCell::default(),
             root: self.root,
             data: &data,
             metrics: &plan.metrics.clone(),

@@ -1,5 +1,8 @@
 //! A request step: the request itself, and what is done with its response.
 
+use std::path::Path;
+
+use tallyho_replay::SharedBody;
 use tallyho_replay::flow::{
     Absent, Body, Capture, CaptureFrom, Credentials, Delay, OnFailure, Piece, Poll, Request, Retry,
     RetryFailures, Secrecy, Step, Template,
@@ -132,8 +135,10 @@ impl BotReader<'_> {
     }
 
     fn body(&mut self, node: &Node, headers: &[(String, Template)]) -> Body {
-        let kinds: Vec<&Member> =
-            ["json", "text", "form"].iter().filter_map(|kind| node.member(kind)).collect();
+        let kinds: Vec<&Member> = ["json", "text", "form", "bodyFile"]
+            .iter()
+            .filter_map(|kind| node.member(kind))
+            .collect();
         if let [first, second, ..] = kinds.as_slice() {
             let title = format!("both `{}` and `{}`", first.key, second.key);
             self.texts.found.push(
@@ -144,6 +149,7 @@ impl BotReader<'_> {
         match body.key.as_str() {
             "json" => Body::Json(self.texts.json(&body.value)),
             "form" => Body::Form(self.texts.templates(Some(&body.value))),
+            "bodyFile" => self.body_file(&body.value),
             _ => {
                 let template = self.texts.template(&body.value, Sight::Nothing);
                 let is_json = headers.iter().any(|(name, value)| {
@@ -154,6 +160,27 @@ impl BotReader<'_> {
                     self.json_text(&template, &body.value);
                 }
                 Body::Text(template)
+            }
+        }
+    }
+
+    /// A file that several requests send is read once.
+    fn body_file(&mut self, node: &Node) -> Body {
+        let Some(name) = node.text() else { return Body::None };
+        if let Some(known) = self.shared.body_files.borrow().get(name) {
+            return Body::File(known.clone());
+        }
+        match read_body(&self.shared.folder.join(name)) {
+            Ok(bytes) => {
+                let body = SharedBody::new(name, bytes);
+                self.shared.body_files.borrow_mut().insert(name.to_owned(), body.clone());
+                Body::File(body)
+            }
+            Err(problem) => {
+                let title = format!("the body file `{name}` cannot be used");
+                let wrong = Diagnostic::error(node.range.clone(), title).label(problem);
+                self.texts.found.push(wrong.help("paths are relative to the scenario file"));
+                Body::None
             }
         }
     }
@@ -354,6 +381,21 @@ impl BotReader<'_> {
             _ => OnFailure::Leave,
         }
     }
+}
+
+/// More than this is read in no reasonable time, and sent in none.
+const BODY_FILE_BYTES_MAX: u64 = 1 << 30;
+
+fn read_body(path: &Path) -> Result<Vec<u8>, String> {
+    let reason = |error: std::io::Error| super::data::reason(&error);
+    let metadata = std::fs::metadata(path).map_err(reason)?;
+    if !metadata.is_file() {
+        return Err("is no file".to_owned());
+    }
+    if metadata.len() > BODY_FILE_BYTES_MAX {
+        return Err("is larger than 1 GiB".to_owned());
+    }
+    std::fs::read(path).map_err(reason)
 }
 
 /// The same statuses in as few ranges as possible, sorted.

@@ -84,6 +84,7 @@ pub fn run(
     let mut crew = Crew::start(&shared, &messages, outlets.unwrap_or_default())?;
     drop(messages);
     let drivers = crew.wait_until_ready(&inbox)?;
+    wait_until(shared.plan.start_at, control);
     observer.started(&drivers);
     let mut judge = Judge::new(&shared.plan.thresholds);
     let (started_at, origin) = (SystemTime::now(), Instant::now());
@@ -123,6 +124,17 @@ pub fn run(
         failing: gathered.failing,
         notices: gathered.notices,
     })
+}
+
+/// Waits for the instant at which all tasks of a test start, unless the run is stopped before.
+fn wait_until(start_at: Option<SystemTime>, control: &Control) {
+    let Some(start_at) = start_at else { return };
+    while control.phase() == Phase::Run {
+        match start_at.duration_since(SystemTime::now()) {
+            Ok(left) if !left.is_zero() => std::thread::sleep(left.min(TICK)),
+            _ => return,
+        }
+    }
 }
 
 /// How long the coordinator waits for a message before it lets the display be drawn again.

@@ -9,6 +9,7 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
+use bytes::{Buf, Bytes};
 use monoio::buf::{IoBuf, IoBufMut};
 use monoio::io::{AsyncReadRent, AsyncWriteRent};
 use monoio::net::TcpStream;
@@ -42,6 +43,8 @@ impl Wire<'_> {
 /// A request, ready for the wire.
 pub(super) struct Outgoing {
     pub(super) bytes: Vec<u8>,
+    /// A body that lies elsewhere, to be sent behind `bytes`.
+    pub(super) body: Option<Bytes>,
     pub(super) timeout: Duration,
     /// A repeat does no harm, so a stale connection may be tried again.
     pub(super) is_idempotent: bool,
@@ -160,9 +163,12 @@ async fn write(
     timing: &mut Timing,
 ) -> Result<(), Failure> {
     let (result, written) = match &mut connection.stream {
-        Stream::Plain(stream) => write_plain(wire, stream, &mut outgoing.bytes).await,
+        Stream::Plain(stream) => write_plain(wire, stream, outgoing).await,
         Stream::Tls(stream) => {
-            let result = stream.send(wire, &outgoing.bytes).await;
+            let mut result = stream.send(wire, &outgoing.bytes).await;
+            if let (Ok(()), Some(body)) = (&result, &outgoing.body) {
+                result = stream.send(wire, body).await;
+            }
             let traffic = stream.take_traffic();
             timing.bytes_received += traffic.received;
             (result, traffic.sent)
@@ -180,22 +186,40 @@ async fn write(
 async fn write_plain(
     wire: &Wire<'_>,
     stream: &mut TcpStream,
-    bytes: &mut Vec<u8>,
+    outgoing: &mut Outgoing,
 ) -> (io::Result<()>, u64) {
-    let size = bytes.len();
+    let size = outgoing.bytes.len();
     let mut written = 0;
     let mut outcome = Ok(());
     while written < size && outcome.is_ok() {
-        let slice = std::mem::take(bytes).slice(written..);
-        let operation = async |stream: &mut TcpStream| stream.write(slice).await;
-        let (result, slice) = sys::run_until(stream, operation, || wire.is_over()).await;
-        *bytes = slice.into_inner();
+        let slice = std::mem::take(&mut outgoing.bytes).slice(written..);
+        let (result, slice) = write_some(wire, stream, slice).await;
+        outgoing.bytes = slice.into_inner();
         match result {
             Ok(count) => written += count,
             Err(error) => outcome = Err(error),
         }
     }
+    let mut rest = outgoing.body.clone().unwrap_or_default();
+    while !rest.is_empty() && outcome.is_ok() {
+        match write_some(wire, stream, rest.clone()).await.0 {
+            Ok(count) => {
+                written += count;
+                rest.advance(count);
+            }
+            Err(error) => outcome = Err(error),
+        }
+    }
     (outcome, written as u64)
+}
+
+async fn write_some<B: IoBuf>(
+    wire: &Wire<'_>,
+    stream: &mut TcpStream,
+    bytes: B,
+) -> (io::Result<usize>, B) {
+    let operation = async |stream: &mut TcpStream| stream.write(bytes).await;
+    sys::run_until(stream, operation, || wire.is_over()).await
 }
 
 /// Reads what has arrived to the end of `buffer`.

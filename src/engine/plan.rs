@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tallyho_replay::{BotType, RunFacts};
 
@@ -13,6 +13,7 @@ use super::schedule::Profile;
 use super::scribe::TracePlan;
 use super::tls::Tls;
 use super::watch::WatchMaker;
+use crate::http::Limits;
 use crate::metrics::Threshold;
 
 /// Makes a bot's type on the worker's own thread, where it stays.
@@ -40,10 +41,14 @@ pub struct RunPlan {
     pub tls: Tls,
     /// Source addresses to spread connections over; empty leaves the choice to the system.
     pub sources: Vec<IpAddr>,
+    /// What of a response is read, and what is too much.
+    pub limits: Limits,
     /// A request's time, unless it has its own.
     pub timeout: Duration,
     /// How long sessions may go on after a signal.
     pub drain: Duration,
+    /// When the load starts, if not as soon as the workers are ready.
+    pub start_at: Option<SystemTime>,
     /// What the run must keep to; those that abort it are looked at while it goes on.
     pub thresholds: Vec<Threshold>,
     /// Secrets that every bot holds from its first session on: those of the command line.

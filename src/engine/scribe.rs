@@ -5,6 +5,7 @@
 //! full the batch is lost and counted, the file is cut back to its last whole block, and the next
 //! batch is tried again.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{Seek, SeekFrom};
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, s
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use tallyho_replay::Who;
 use tallyho_replay::trace::{Batch, Header, NotRecorded, Totals, TraceWriter};
 
 /// What of a run is recorded, and where.
@@ -25,9 +27,23 @@ pub struct TracePlan {
     pub record: Record,
     /// Beyond this, only failing sessions and a sample are recorded.
     pub bytes_max: u64,
+    /// Who is told of failures of a kind that was not seen before, when they are in the file.
+    pub failures: Option<Sender<NewFailure>>,
     /// What the run does when sessions cannot be recorded.
     pub on_not_recorded: OnNotRecorded,
 }
+
+/// The first session of a run that failed in its way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewFailure {
+    /// What failed.
+    pub signature: String,
+    /// The session, which may still go on.
+    pub who: Who,
+}
+
+/// How many kinds of failures are told of: a target that breaks in every way breaks in a few first.
+const FAILURES_MAX: usize = 20;
 
 /// What a run does when sessions cannot be recorded: the writer has fallen behind, or the file
 /// cannot be written.
@@ -142,6 +158,8 @@ impl Scribe {
             spares,
             shared: Arc::clone(&shared),
             bytes_max: plan.bytes_max,
+            failures: plan.failures.clone(),
+            known: BTreeSet::new(),
             tries_again: on_not_recorded == OnNotRecorded::Wait,
         };
         std::thread::Builder::new()
@@ -215,6 +233,9 @@ struct Writing {
     spares: Vec<Sender<Batch>>,
     shared: Arc<Shared>,
     bytes_max: u64,
+    failures: Option<Sender<NewFailure>>,
+    /// Signatures that were told of.
+    known: BTreeSet<String>,
     /// What cannot be written is tried again.
     tries_again: bool,
 }
@@ -249,6 +270,19 @@ impl Writing {
         self.progress(|result| result.totals = totals);
     }
 
+    /// Tells of failures of kinds that were not seen before.
+    fn tell(&mut self, batch: &Batch) {
+        let Some(failures) = &self.failures else { return };
+        for piece in &batch.pieces {
+            let Some(signature) = &piece.signature else { continue };
+            if self.known.len() < FAILURES_MAX && !self.known.contains(signature) {
+                self.known.insert(signature.clone());
+                let failure = NewFailure { signature: signature.clone(), who: piece.who };
+                let _nobody_listens = failures.send(failure);
+            }
+        }
+    }
+
     fn write(&mut self, batch: &Batch) {
         loop {
             let written = self.writer.try_write(batch);
@@ -265,6 +299,7 @@ impl Writing {
         }
         let written = self.writer.exchanges(batch);
         self.note(written);
+        self.tell(batch);
     }
 
     /// Remembers the first error, and cuts off what was half written.

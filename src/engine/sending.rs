@@ -3,8 +3,11 @@
 //! The session's own request holds placeholders where secrets are; here, and only here, the real
 //! values take their places, so nothing that is recorded or shown ever holds one.
 
+use std::borrow::Cow;
 use std::rc::Rc;
+use std::sync::Arc;
 
+use bytes::Bytes;
 use tallyho_replay::{
     BodyUse, Expected, Failure, Method, Name, Place, Request, Session, Traceparent, Vault,
     is_redirect,
@@ -13,7 +16,7 @@ use tallyho_replay::{
 use super::exchange::Outgoing;
 use super::origin::Origin;
 use super::worker::Worker;
-use crate::http::{self, RequestParts, ResponseReader, encode_request};
+use crate::http::{self, RequestParts, ResponseReader, encode_head, encode_request};
 
 /// A request, taken out of its session and encoded.
 pub(super) struct Sending {
@@ -90,9 +93,10 @@ impl Sending {
                 unknown_origin: unknown_origin.to_owned(),
                 outgoing: Outgoing {
                     bytes,
+                    body: large_body(request),
                     timeout: request.timeout.unwrap_or(worker.plan.timeout),
                     is_idempotent: !matches!(request.method, Method::Post | Method::Patch),
-                    reader: reader(request),
+                    reader: reader(request, worker.plan.limits),
                 },
                 body_use: request.body_use,
             })
@@ -100,8 +104,25 @@ impl Sending {
     }
 }
 
-fn reader(request: &Request) -> ResponseReader {
-    let mut reader = ResponseReader::new(http::Limits::default());
+/// A body that is sent from where it lies, which every bot that sends it shares. A small one is
+/// better copied behind its head: one write instead of two.
+fn large_body(request: &Request) -> Option<Bytes> {
+    let shared = request.shared_body()?.bytes();
+    (shared.len() > COPIED_BYTES_MAX).then(|| Bytes::from_owner(Arc::clone(shared)))
+}
+
+const COPIED_BYTES_MAX: usize = 16 * 1024;
+
+/// Writes the request, without its body if that is sent by itself.
+fn write_out(request: &Request, parts: &RequestParts<'_>, wire: &mut Vec<u8>) {
+    match request.shared_body() {
+        Some(shared) if shared.bytes().len() > COPIED_BYTES_MAX => encode_head(parts, wire),
+        _ => encode_request(parts, wire),
+    }
+}
+
+fn reader(request: &Request, limits: http::Limits) -> ResponseReader {
+    let mut reader = ResponseReader::new(limits);
     let body_use = match request.body_use {
         BodyUse::Keep => http::BodyUse::Keep,
         BodyUse::Discard => {
@@ -144,7 +165,7 @@ fn encode_plain(request: &Request, header_lines: &[u8], wire: &mut Vec<u8>) {
         header_lines,
         body: request.body(),
     };
-    encode_request(&parts, wire);
+    write_out(request, &parts, wire);
 }
 
 fn encode_secret(
@@ -161,19 +182,28 @@ fn encode_secret(
     };
     let host = substituted(Place::Header, request.host().as_bytes())?;
     let target = substituted(Place::Target, request.target().as_bytes())?;
-    let body_place = match request.body_place() {
-        Place::PlainBody if is_json(request.body()) => Place::JsonBody,
-        place => place,
+    let body = match request.shared_body() {
+        // Nobody looks for secrets in a file.
+        Some(shared) => Cow::Borrowed(&**shared.bytes()),
+        None => Cow::Owned(substituted(body_place(request), request.body())?),
     };
     let parts = RequestParts {
         method: request.method.as_str(),
         authority: std::str::from_utf8(&host).map_err(|_| Failure::InvalidRequest)?,
         target: std::str::from_utf8(&target).map_err(|_| Failure::InvalidRequest)?,
         header_lines: &substituted(Place::Header, header_lines)?,
-        body: &substituted(body_place, request.body())?,
+        body: &body,
     };
-    encode_request(&parts, wire);
+    write_out(request, &parts, wire);
     Ok(())
+}
+
+/// By the content type, and where that says nothing by the body's beginning.
+fn body_place(request: &Request) -> Place {
+    match request.body_place() {
+        Place::PlainBody if is_json(request.body()) => Place::JsonBody,
+        place => place,
+    }
 }
 
 /// A body that starts as JSON does is escaped as JSON.

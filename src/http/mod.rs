@@ -21,7 +21,7 @@ mod wire;
 
 pub use error::{ErrorKind, ParseError};
 pub use response::{Progress, Response, ResponseReader};
-pub use wire::{RequestParts, Template, encode_request};
+pub use wire::{RequestParts, Template, encode_head, encode_request};
 
 /// How much of a server's answer is accepted. More than that fails the request as too large.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -44,12 +44,18 @@ const USER_AGENT_LINE: &str = concat!("User-Agent: tallyho/", env!("CARGO_PKG_VE
 
 /// Appends a request to `wire`.
 pub fn encode_request(request: &RequestParts<'_>, wire: &mut Vec<u8>) {
+    encode_head(request, wire);
+    wire.extend_from_slice(request.body);
+}
+
+/// Appends a request without its body to `wire`: for one that is sent from where it lies.
+pub fn encode_head(request: &RequestParts<'_>, wire: &mut Vec<u8>) {
     let given = Given::in_lines(request.header_lines);
     wire.extend_from_slice(request.method.as_bytes());
     wire.push(b' ');
     wire.extend_from_slice(request.target.as_bytes());
     put_after_target(request, given, wire);
-    put_end(length_line(request.method, given), request.body, wire);
+    put_head_end(length_line(request.method, given), request.body, wire);
 }
 
 impl Template {
@@ -68,7 +74,8 @@ impl Template {
         wire.extend_from_slice(&self.before_target);
         wire.extend_from_slice(target.as_bytes());
         wire.extend_from_slice(&self.after_target);
-        put_end(self.length, body, wire);
+        put_head_end(self.length, body, wire);
+        wire.extend_from_slice(body);
     }
 }
 
@@ -121,7 +128,7 @@ fn put_after_target(request: &RequestParts<'_>, given: Given, wire: &mut Vec<u8>
     wire.extend_from_slice(request.header_lines);
 }
 
-fn put_end(length: LengthLine, body: &[u8], wire: &mut Vec<u8>) {
+fn put_head_end(length: LengthLine, body: &[u8], wire: &mut Vec<u8>) {
     let is_told = match length {
         LengthLine::Never => false,
         LengthLine::IfBody => !body.is_empty(),
@@ -134,7 +141,6 @@ fn put_end(length: LengthLine, body: &[u8], wire: &mut Vec<u8>) {
     } else {
         wire.extend_from_slice(b"\r\n");
     }
-    wire.extend_from_slice(body);
 }
 
 fn put_decimal(mut number: u64, wire: &mut Vec<u8>) {

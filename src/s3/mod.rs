@@ -10,6 +10,8 @@ mod problem;
 mod upload;
 
 use std::future::Future;
+use std::io::Write;
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use aws_config::BehaviorVersion;
@@ -92,6 +94,31 @@ impl Store {
         })?
     }
 
+    /// Reads an object into a new file.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, it may not be read, or the file cannot be written.
+    pub fn fetch(&self, address: &Address, file: &Path, within: Duration) -> Result<(), Problem> {
+        let (client, region, address) = (self.client.clone(), self.region.clone(), address.clone());
+        let file = file.to_owned();
+        wait(&self.handle, within, async move {
+            let get = client.get_object().bucket(&address.bucket).key(&address.key);
+            let sent = get.customize().config_override(patient(within)).send().await;
+            let found = sent.map_err(|error| Problem::of(&error, &region, &address))?;
+            let mut body = found.body;
+            let broken = |error: &dyn std::error::Error| Problem::Broken {
+                reason: format!("{address} to {}: {error}", file.display()),
+            };
+            let mut out = std::fs::File::create_new(&file).map_err(|error| broken(&error))?;
+            while let Some(bytes) = body.next().await {
+                let bytes = bytes.map_err(|error| broken(&error))?;
+                out.write_all(&bytes).map_err(|error| broken(&error))?;
+            }
+            Ok(())
+        })?
+    }
+
     /// The keys that begin with the address's key, in order.
     ///
     /// # Errors
@@ -133,7 +160,7 @@ async fn connect(handle: Handle) -> Result<Store, Problem> {
     let shared = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .http_client(http)
         .retry_config(retries)
-        .timeout_config(attempt_timeout(0))
+        .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).build())
         .load()
         .await;
     let region = shared.region().map_or_else(|| REGION_DEFAULT.to_owned(), ToString::to_string);
@@ -153,10 +180,15 @@ async fn connect(handle: Handle) -> Result<Store, Problem> {
     Ok(Store { client: Client::from_conf(config), handle, region, parts: Parts::default() })
 }
 
-/// The time for one attempt to send so many bytes.
-fn attempt_timeout(bytes: u64) -> TimeoutConfig {
-    let timeout = ATTEMPT_TIMEOUT + Duration::from_secs(bytes / BYTES_PER_SEC_MIN);
-    TimeoutConfig::builder().operation_attempt_timeout(timeout).build()
+/// Time enough for one attempt to send so many bytes.
+const fn attempt_timeout(bytes: u64) -> Duration {
+    Duration::from_secs(ATTEMPT_TIMEOUT.as_secs() + bytes / BYTES_PER_SEC_MIN)
+}
+
+/// A request whose attempts may take so long.
+fn patient(attempt: Duration) -> aws_sdk_s3::config::Builder {
+    let timeouts = TimeoutConfig::builder().operation_attempt_timeout(attempt).build();
+    aws_sdk_s3::Config::builder().timeout_config(timeouts)
 }
 
 /// Lets the tokio thread do something, and waits for it.

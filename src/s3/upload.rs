@@ -11,7 +11,7 @@ use aws_sdk_s3::primitives::{ByteStream, Length};
 use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart};
 
 use super::problem::chain;
-use super::{Address, Problem, Store, attempt_timeout};
+use super::{Address, Problem, Store, attempt_timeout, patient};
 
 /// An object to be written.
 #[derive(Clone, Debug)]
@@ -95,7 +95,7 @@ impl Store {
             .checksum_algorithm(ChecksumAlgorithm::Crc32)
             .if_none_match("*")
             .body(body);
-        let sent = put.customize().config_override(patient(size)).send().await;
+        let sent = put.customize().config_override(patient(attempt_timeout(size))).send().await;
         sent.map(drop).map_err(|error| Problem::of(&error, &self.region, &object.address))
     }
 
@@ -155,7 +155,8 @@ impl Store {
                 .checksum_algorithm(ChecksumAlgorithm::Crc32)
                 .part_number(number)
                 .body(body);
-            let sent = part.customize().config_override(patient(length)).send().await;
+            let sent =
+                part.customize().config_override(patient(attempt_timeout(length))).send().await;
             let sent = sent.map_err(|error| Problem::of(&error, &self.region, &object.address))?;
             let part = CompletedPart::builder().part_number(number).set_e_tag(sent.e_tag);
             done.push(part.set_checksum_crc32(sent.checksum_crc32).build());
@@ -175,11 +176,6 @@ impl Store {
         let Ok(found) = head.send().await else { return false };
         found.metadata.is_some_and(|metadata| metadata.get(MARK).is_some_and(|m| m == mark))
     }
-}
-
-/// Time enough for a body of this size.
-fn patient(bytes: u64) -> aws_sdk_s3::config::Builder {
-    aws_sdk_s3::Config::builder().timeout_config(attempt_timeout(bytes))
 }
 
 fn index(bytes: u64) -> usize {

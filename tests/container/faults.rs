@@ -84,3 +84,45 @@ fn an_upload_that_fails_keeps_the_files_says_so_and_exits_with_1() {
     lambda::parse(&bucket.read(&format!("results/t/{}.json", ended.uuid())));
     assert!(ended.took < Duration::from_secs(60));
 }
+
+/// A task with a second trace of 12 MB, which goes up in three parts.
+fn run_in_parts(bucket: &Bucket, proxy: &Proxy) -> (Ended, Vec<u8>) {
+    let parts = [("TALLYHO_PART_BYTES", "5MiB"), ("TALLYHO_PAUSE", "2s")];
+    let task = task::start(&proxy.url(), &parts);
+    task.wait_for("sleep for: ");
+    let large: Vec<u8> =
+        (0..12_000_000_u32).map(|n| n.to_le_bytes()[usize::from(n % 3 == 0)]).collect();
+    let uuid = task.log().lines().find_map(|line| line.strip_prefix("UUID: ").map(str::to_owned));
+    let folder = task.work.path().join(uuid.expect("a UUID"));
+    std::fs::write(folder.join("trace-9.tly"), &large).expect("a file");
+    assert!(!bucket.keys().iter().any(|key| key.ends_with("trace-9.tly")));
+    (task.finish(), large)
+}
+
+#[test]
+fn an_object_in_parts_is_whole_and_once_whatever_a_part_meets() {
+    let bucket = Bucket::start("parts");
+    bucket.put("test-scenarios/t.json", SCENARIO);
+    let rules = [
+        ("PUT*trace-9*partNumber=2", Fault::Status(503, "SlowDown"), 1),
+        ("PUT*trace-9*partNumber=1", Fault::Reset, 1),
+    ];
+    let proxy = Proxy::start(bucket.address, &rules);
+    let (ended, large) = run_in_parts(&bucket, &proxy);
+    let key = format!("runs/t/{}/trace-9.tly", ended.uuid());
+    assert_eq!(ended.code, Some(0), "{}", ended.log);
+    assert!(std::fs::read(bucket.path(&key)).expect("an object") == large, "not the same bytes");
+    assert_eq!(proxy.requests("partNumber"), 5, "three parts, two of them twice");
+}
+
+#[test]
+fn a_part_that_is_refused_for_good_ends_the_upload_and_leaves_no_object() {
+    let bucket = Bucket::start("no-parts");
+    bucket.put("test-scenarios/t.json", SCENARIO);
+    let rules = [("trace-9*partNumber=2", Fault::Status(403, "AccessDenied"), 99)];
+    let proxy = Proxy::start(bucket.address, &rules);
+    let (ended, _) = run_in_parts(&bucket, &proxy);
+    assert_eq!(ended.code, Some(1), "{}", ended.log);
+    assert!(!bucket.path(&format!("runs/t/{}/trace-9.tly", ended.uuid())).exists());
+    assert_eq!(proxy.requests("DELETE"), 1, "the parts are given up");
+}

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::bucket::Bucket;
 use crate::lambda::{self, Metric};
-use crate::tallyho::tallyho;
+use crate::run::tallyho;
 use crate::task;
 
 /// Against the stand-in API, for a second and a half, with some failures.
@@ -33,6 +33,24 @@ fn a_task_downloads_its_scenario_runs_it_and_uploads_what_the_function_reads() {
     let requests = report["summary"]["requests"].as_f64().expect("a number");
     assert!(requests > 10.0, "{}", ended.log);
     assert_eq!(parsed.metrics["http_reqs"], Metric::Counter(requests));
+    let summary = |name: &str| report["summary"][name].as_f64().expect("a number");
+    assert_eq!(parsed.metrics["iterations"], Metric::Counter(summary("completed")));
+    assert_eq!(parsed.metrics["data_received"], Metric::Counter(summary("bytes_received")));
+    assert_eq!(parsed.metrics["http_req_failed"], Metric::Rate(summary("requests_failed_share")));
+    let seconds = report["duration_us"].as_f64().expect("a number") / 1e6;
+    assert!((parsed.test_duration - seconds).abs() < 0.002, "{}", parsed.test_duration);
+    for name in ["http_req_duration", "response_time"] {
+        let Metric::Trend(trend) = parsed.metrics[name] else { panic!("{name} is no trend") };
+        let times = &report["summary"][name];
+        let us = |percentile: &str| times[percentile].as_f64().expect("a time") / 1_000.0;
+        assert_eq!(trend.max, us("max_us"), "{name}");
+        assert!(trend.min <= trend.med && trend.med <= trend.p90, "{trend:?}");
+        // Of some hundred samples neighbours differ by more than a step of the histogram.
+        for (seen, percentile) in [(trend.med, "p50_us"), (trend.p90, "p90_us")] {
+            let wanted = us(percentile);
+            assert!((seen - wanted).abs() < wanted * 0.1 + 0.05, "{name}: {seen} for {wanted}");
+        }
+    }
     for line in ["S3_BUCKET: scenarios", "TEST_ID: t", "TASK_INDEX: 0", "Downloading test scenario"]
     {
         ended.expect_said(&format!("{line}\n"));

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::bucket::Bucket;
 use crate::lambda;
+use crate::proxy::{Fault, Proxy};
 use crate::results::SCENARIO;
 use crate::task;
 
@@ -57,4 +58,56 @@ fn a_signal_during_the_pause_ends_it_and_uploads_results_that_are_whole() {
     let report: serde_json::Value = serde_json::from_str(&report).expect("JSON");
     assert!(report["run"]["stopped_by"].is_null());
     expect_whole(&bucket);
+}
+
+#[test]
+fn a_signal_before_the_load_ends_the_task_at_once() {
+    let bucket = Bucket::start("stop-early");
+    bucket.put("test-scenarios/t.json", LONG);
+    let proxy = Proxy::start(bucket.address, &[("test-scenarios", Fault::Stall, 9)]);
+    let task = task::start(&proxy.url(), &[]);
+    task.wait_for("Downloading test scenario");
+    task.signal("TERM");
+    let ended = task.finish().expect_exit(105);
+    assert!(ended.took < Duration::from_secs(5), "{:?}", ended.took);
+    ended.expect_said("Stopped before the load began");
+    assert_eq!(bucket.keys(), ["test-scenarios/t.json"]);
+}
+
+#[test]
+fn a_signal_during_an_upload_that_hangs_ends_the_task_in_time_with_files_kept() {
+    let bucket = Bucket::start("stop-uploading");
+    bucket.put("test-scenarios/t.json", SCENARIO);
+    let proxy = Proxy::start(bucket.address, &[("run.json", Fault::Stall, 99)]);
+    let task = task::start(&proxy.url(), &[("TALLYHO_STOP_TIMEOUT", "6s")]);
+    task.wait_for("Uploaded s3://scenarios/results/");
+    task.signal("TERM");
+    let ended = task.finish().expect_exit(1);
+    assert!(ended.took < Duration::from_secs(6), "{:?}", ended.took);
+    let kept = ended.work.path().join(ended.uuid()).join("run.json");
+    assert!(kept.is_file(), "{}", ended.log);
+    expect_whole(&bucket);
+}
+
+/// Killed without warning in each phase, and while an object is under way.
+#[test]
+fn a_kill_in_any_phase_leaves_whole_objects_or_none() {
+    for (said, slow) in [
+        ("Running test", ""),
+        ("IO driver: ", ""),
+        ("sleep for: ", ""),
+        ("Uploading results", "PUT*results*.json"),
+        ("Uploaded s3://scenarios/results/", "run.json"),
+    ] {
+        let bucket = Bucket::start("killed");
+        bucket.put("test-scenarios/t.json", SCENARIO);
+        let slow = if slow.is_empty() { "no such key" } else { slow };
+        let proxy = Proxy::start(bucket.address, &[(slow, Fault::Slow(2_000), 9)]);
+        let task = task::start(&proxy.url(), &[("TALLYHO_PAUSE", "200ms")]);
+        task.wait_for(said);
+        std::thread::sleep(Duration::from_millis(50));
+        task.signal("KILL");
+        let _killed = task.finish();
+        expect_whole(&bucket);
+    }
 }

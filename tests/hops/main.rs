@@ -5,9 +5,11 @@ mod servers;
 #[path = "../tallyho/mod.rs"]
 mod tallyho;
 
+mod bodies;
 mod cookies;
 mod hostile;
 mod node;
+mod python;
 mod redirects;
 
 use std::path::Path;

@@ -4,4 +4,5 @@
 mod check;
 mod corpus;
 mod curl;
+mod hyper;
 mod responses;

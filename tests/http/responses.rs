@@ -12,7 +12,7 @@ use crate::check::{Exchange, Random, Read, TIGHT_LIMITS, reference};
 const SEEDS: u64 = 3_000;
 
 /// Whole responses of every kind, some with bytes behind them.
-const EXAMPLES: &[&str] = &[
+pub(crate) const EXAMPLES: &[&str] = &[
     "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
     "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
     "HTTP/1.1 200\r\ncontent-length: 2\r\n\r\nhi",
@@ -331,7 +331,7 @@ fn error(wire: &str, limits: Limits) -> Option<ParseError> {
 }
 
 /// A response that is mostly right; each part of it is wrong now and then.
-fn random_response(random: &mut Random) -> Vec<u8> {
+pub(crate) fn random_response(random: &mut Random) -> Vec<u8> {
     let mut wire = String::new();
     if random.below(6) == 0 {
         wire += random.pick(&["HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 103 X\nA: b\n\n", "\r\n"]);

@@ -16,7 +16,8 @@ use serde::Serialize;
 use super::context::{Context, Wait};
 use crate::observe::{Level, Note, Response, keep_cookies, read_location};
 use crate::request::{
-    BodyUse, Expected, Method, Prepared, REDIRECTS_MAX_DEFAULT, Request, RequestError, is_redirect,
+    BodyUse, Expected, Method, Prepared, REDIRECTS_MAX_DEFAULT, Request, RequestError, SharedBody,
+    is_redirect,
 };
 use crate::session::{Arrived, Command, FaultKind};
 use crate::state::State;
@@ -72,6 +73,12 @@ impl<'a> RequestBuilder<'a> {
     /// Sets the body to these bytes. Adds no content type.
     pub fn body(self, body: &[u8]) -> Self {
         self.context.state.request().body_buffer().extend_from_slice(body);
+        self
+    }
+
+    /// Sets the body to one that many requests share. Placeholders in it are not replaced.
+    pub fn shared_body(self, body: &SharedBody) -> Self {
+        self.context.state.request().set_shared_body(body.clone());
         self
     }
 

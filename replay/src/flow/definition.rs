@@ -13,6 +13,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::expression::Expression;
 use super::template::Template;
+use crate::SharedBody;
 
 /// One declared bot.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -441,6 +442,8 @@ pub enum Body {
     Text(Template),
     /// Names and values, as a browser's form sends them.
     Form(Vec<(String, Template)>),
+    /// The contents of a file, as they are.
+    File(SharedBody),
 }
 
 /// A value read from a response into a variable.

@@ -20,7 +20,7 @@ use super::definition::{
 };
 use super::expression::{Binary, Fact, Function, Sampler, Unary};
 use super::value::Value;
-use crate::{Expected, Method, Name, Prepared, Site};
+use crate::{Expected, Method, Name, Prepared, SharedBody, Site};
 
 /// A compiled bot.
 #[derive(Deserialize)]
@@ -221,6 +221,8 @@ pub(super) struct RequestPlan {
     pub(super) url: Template,
     pub(super) headers: Vec<(Rc<str>, Template)>,
     pub(super) body: Option<Template>,
+    /// Instead of `body`.
+    pub(super) shared_body: Option<SharedBody>,
     pub(super) timeout: Option<Duration>,
     pub(super) expected: Expected,
     pub(super) redirects_max: Option<u32>,

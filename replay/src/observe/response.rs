@@ -129,10 +129,11 @@ impl State {
     }
 }
 
-/// Where a redirect leads to, read as any header is.
+/// Where a redirect leads to, read as any header is. Its fragment is nobody's but the bot's, and
+/// what looks like a credential in its query is a secret.
 pub(crate) fn read_location(state: &State) -> Option<String> {
     let read = state.read(Asked::Header, || match &*state.scratch.response.borrow() {
-        Some(parts) => Ok(parts.header("Location").map(lossy)),
+        Some(parts) => Ok(parts.header("Location").map(|place| hide_credentials(&lossy(place)))),
         None => Err(ReadError::NoBody),
     });
     read.ok().flatten()
@@ -173,6 +174,26 @@ pub(crate) fn keep_cookies(state: &State) {
     for cookie in read.unwrap_or_default() {
         jar.store(cookie, &from, state.now_us.get());
     }
+}
+
+/// A URL without its fragment, with placeholders for what its query tells in confidence: servers
+/// hand out tokens and codes in redirects.
+fn hide_credentials(url: &str) -> String {
+    let url = url.split('#').next().unwrap_or_default();
+    let Some((path, query)) = url.split_once('?') else { return url.to_owned() };
+    let mut hidden = format!("{path}?");
+    for (index, pair) in query.split('&').enumerate() {
+        hidden.push_str(if index > 0 { "&" } else { "" });
+        let name = pair.split('=').next().unwrap_or_default();
+        let is_credential = is_secret_name(name) || name.eq_ignore_ascii_case("code");
+        let value = url::form_urlencoded::parse(pair.as_bytes()).next().map(|(_, value)| value);
+        let value = value.filter(|value| is_credential && !value.is_empty());
+        match value.and_then(|value| Secret::take_in(&value)) {
+            Some(secret) => hidden.push_str(&format!("{name}={secret}")),
+            None => hidden.push_str(pair),
+        }
+    }
+    hidden
 }
 
 fn lossy(value: &[u8]) -> String {

@@ -6,7 +6,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::{BodyUse, Expected, Method, Parts, RequestError, Sealed};
+use super::{BodyUse, Expected, Method, Parts, RequestError, Sealed, SharedBody};
 use crate::Name;
 
 /// A request that is built once and sent many times.
@@ -102,6 +102,13 @@ impl PreparedBuilder {
     #[must_use]
     pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.sealed.parts.body = body.into();
+        self
+    }
+
+    /// Sets the body to one that many requests share.
+    #[must_use]
+    pub fn shared_body(mut self, body: SharedBody) -> Self {
+        self.sealed.parts.shared_body = Some(body);
         self
     }
 

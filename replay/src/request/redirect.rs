@@ -56,7 +56,7 @@ impl Request {
             if !matches!(self.method, Method::Get | Method::Head) {
                 self.method = Method::Get;
             }
-            self.own.body.clear();
+            self.own.clear_body();
             self.own.retain_headers(|name, _| !starts_with_content(name));
         }
         let is_downgrade = from.scheme() == "https" && to.scheme() == "http";

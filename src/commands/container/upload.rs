@@ -133,7 +133,8 @@ impl Uploads {
 fn traces(folder: &Path) -> Vec<String> {
     let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let names = files.filter_map(|file| file.file_name().into_string().ok());
-    let mut names: Vec<String> = names.filter(|name| name.ends_with(".tly")).collect();
+    let mut names: Vec<String> =
+        names.filter(|name| name.starts_with("trace-") && name.ends_with(".tly")).collect();
     names.sort();
     names
 }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tallyho_replay::RunFacts;
 
@@ -12,10 +12,11 @@ use super::identity::Identity;
 use super::job::Job;
 use super::machine::Machine;
 use super::{network, target};
-use crate::cli::RunArgs;
+use crate::cli::{RequestArgs, RunArgs};
 use crate::engine::{
     Control, DriverChoice, HANDSHAKES, Resolver, RunPlan, RunResult, ScenarioPlan, Tls, tls_host,
 };
+use crate::http::Limits;
 use crate::report::{Task, Warning};
 
 /// Checked, started and reached: all that plans have in common.
@@ -32,12 +33,23 @@ pub(super) struct Ground {
     origin: (String, Vec<SocketAddr>),
     io_driver: DriverChoice,
     sources: Vec<std::net::IpAddr>,
+    limits: Limits,
     timeout: Duration,
     drain: Duration,
+    start_at: Option<SystemTime>,
     task_index: u32,
     traceparent: bool,
     /// The stand-in API, if the job has no target of its own; it ends with this.
     _embedded: Option<Embedded>,
+}
+
+/// What the flags say of how much of a response is read.
+fn limits(args: &RequestArgs) -> Limits {
+    Limits {
+        head_bytes_max: usize::try_from(args.max_response_head).unwrap_or(usize::MAX),
+        body_bytes_max: args.max_response_body,
+        ..Limits::default()
+    }
 }
 
 impl Ground {
@@ -79,8 +91,10 @@ impl Ground {
             origin,
             io_driver: args.machine.io_driver,
             sources: args.machine.local_ips.iter().flatten().copied().collect(),
+            limits: limits(&args.request),
             timeout: args.request.timeout,
             drain: args.drain,
+            start_at: args.start_at,
             task_index: args.task_index,
             traceparent: args.record.traceparent,
             _embedded: embedded,
@@ -114,8 +128,10 @@ impl Ground {
             resolver: self.resolver.clone(),
             tls: self.tls.clone(),
             sources: self.sources.clone(),
+            limits: self.limits,
             timeout: self.timeout,
             drain: self.drain,
+            start_at: self.start_at,
             thresholds: Vec::new(),
             watch: None,
             traceparent: self.traceparent,
@@ -126,6 +142,6 @@ impl Ground {
 
     /// A plan of one session, on a worker of its own that is not pinned.
     pub(super) fn plan_of_one(&self, scenario: ScenarioPlan) -> RunPlan {
-        RunPlan { pins: vec![None], ..self.plan(vec![scenario]) }
+        RunPlan { pins: vec![None], start_at: None, ..self.plan(vec![scenario]) }
     }
 }

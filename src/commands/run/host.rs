@@ -1,12 +1,13 @@
 //! Who runs the run: the command line, or a container, which knows and wants more.
 
 use std::sync::Arc;
+use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use anyhow::Context;
 
 use crate::background::{self, Background};
-use crate::engine::{Control, Observer};
+use crate::engine::{Control, NewFailure, Observer};
 
 /// What a run is given besides its arguments.
 pub(in crate::commands) struct Host {
@@ -19,6 +20,8 @@ pub(in crate::commands) struct Host {
     pub(in crate::commands) place: Option<String>,
     /// The most time that teardown gets after a signal.
     pub(in crate::commands) teardown_after_signal: Option<Duration>,
+    /// Is told of failures of a kind that was not seen before.
+    pub(in crate::commands) failures: Option<Sender<NewFailure>>,
     /// Looks on while the run goes on.
     pub(in crate::commands) observer: Option<Box<dyn Observer>>,
 }
@@ -39,6 +42,7 @@ impl Host {
             cpu_limit_millicores: None,
             place: None,
             teardown_after_signal: None,
+            failures: None,
             observer: None,
         })
     }

@@ -44,6 +44,7 @@ impl Recording<'_> {
             record,
             bytes_max: self.args.record.trace_max_bytes,
             on_not_recorded: self.args.record.on_not_recorded,
+            failures: None,
         })
     }
 }

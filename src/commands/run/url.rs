@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tallyho_bots::{Headers, SingleRequest, SingleRequestConfig, SingleRequestSettings};
 use tallyho_replay::secret::{SECRET_BYTES_MAX, SECRETS_MAX};
-use tallyho_replay::{BotType, Method, Prepared, Secret, SecretKey, is_secret_name};
+use tallyho_replay::{BotType, Method, Prepared, Secret, SecretKey, SharedBody, is_secret_name};
 
 use super::identity;
 use super::job::{Job, Load};
@@ -67,11 +67,12 @@ pub(super) fn job(args: &RunArgs) -> Result<Job, BadUsage> {
 ///
 /// [`BadUsage`] that names the flag, or the body file that cannot be read.
 fn request(url: &str, args: &RequestArgs) -> Result<SingleRequestSettings, BadUsage> {
-    let body = body(args)?;
-    let method = match (&args.method, body.is_empty()) {
-        (Some(method), _) => method.to_ascii_uppercase(),
-        (None, true) => "GET".to_owned(),
-        (None, false) => "POST".to_owned(),
+    let body = args.data.clone().unwrap_or_default().into_bytes();
+    let body_file = body_file(args)?;
+    let method = match &args.method {
+        Some(method) => method.to_ascii_uppercase(),
+        None if body.is_empty() && body_file.is_none() => "GET".to_owned(),
+        None => "POST".to_owned(),
     };
     let method: Method = method
         .parse()
@@ -89,6 +90,7 @@ fn request(url: &str, args: &RequestArgs) -> Result<SingleRequestSettings, BadUs
         url: url.to_owned(),
         headers: Headers::Pairs(headers),
         body,
+        body_file,
         max_redirects: args.max_redirects,
         ..SingleRequestSettings::default()
     })
@@ -117,14 +119,16 @@ fn hide_secrets(
     Ok(secrets)
 }
 
-fn body(args: &RequestArgs) -> Result<Vec<u8>, BadUsage> {
-    match (&args.data, &args.data_file) {
-        (Some(text), _) => Ok(text.clone().into_bytes()),
-        (None, Some(path)) => std::fs::read(path).map_err(|error| {
-            let path = path.display();
-            BadUsage(format!("--data-file {path}: cannot read the request body: {error}"))
-        }),
-        (None, None) => Ok(Vec::new()),
+/// Read once, and shared by all workers.
+fn body_file(args: &RequestArgs) -> Result<Option<SharedBody>, BadUsage> {
+    let Some(path) = &args.data_file else { return Ok(None) };
+    let shown = path.display().to_string();
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(Some(SharedBody::new(&shown, bytes))),
+        Err(error) => {
+            let text = format!("--data-file {shown}: cannot read the request body: {error}");
+            Err(BadUsage(text))
+        }
     }
 }
 

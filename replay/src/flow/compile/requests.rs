@@ -47,6 +47,10 @@ impl Compiler<'_> {
             url,
             headers,
             body,
+            shared_body: match &request.body {
+                Body::File(shared) => Some(shared.clone()),
+                _ => None,
+            },
             timeout: timeout.map(Duration::from_micros),
             expected: expected(&request.expect)?,
             redirects_max: request.redirects_max,
@@ -118,7 +122,7 @@ impl Compiler<'_> {
         let content_type = match request.body {
             Body::Json(_) => Some("application/json"),
             Body::Form(_) => Some("application/x-www-form-urlencoded"),
-            Body::None | Body::Text(_) => None,
+            Body::None | Body::Text(_) | Body::File(_) => None,
         };
         if let Some(content_type) = content_type
             && !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type"))
@@ -134,7 +138,7 @@ impl Compiler<'_> {
 
     fn body(&mut self, body: &Body) -> Compile<Option<Template>> {
         Ok(match body {
-            Body::None => None,
+            Body::None | Body::File(_) => None,
             Body::Json(json) => Some(self.json(json)?),
             Body::Text(text) => Some(self.template(text, Encoding::Plain)?),
             Body::Form(fields) => {

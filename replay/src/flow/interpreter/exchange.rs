@@ -146,6 +146,9 @@ impl Flow {
         if plan.body.is_some() {
             request = request.body(buffers.body.as_bytes());
         }
+        if let Some(body) = &plan.shared_body {
+            request = request.shared_body(body);
+        }
         if let Some(timeout) = plan.timeout {
             request = request.timeout(timeout);
         }
@@ -271,6 +274,9 @@ fn prepared(
     }
     if let Some(body) = &plan.body {
         request = request.body(text(body));
+    }
+    if let Some(body) = &plan.shared_body {
+        request = request.shared_body(body.clone());
     }
     if let Some(timeout) = plan.timeout {
         request = request.timeout(timeout);
