@@ -6,4 +6,7 @@ mod servers;
 mod tallyho;
 
 mod certificates;
+mod hold;
+mod hostile;
 mod nginx;
+mod others;

@@ -23,6 +23,9 @@ use super::result::CallError;
 const FLAG_INTERVAL: Duration = Duration::from_secs(10);
 /// Between two looks at the target's health, and how long one may take.
 const HEALTH_INTERVAL: Duration = Duration::from_secs(10);
+/// How often set-up tries what the test cannot do without.
+const TRIES_MAX: u32 = 5;
+const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
 const MINUTE_MS: u64 = 60_000;
 
 /// Prepares the test, as the first account of the task.
@@ -65,7 +68,7 @@ impl Bot for TallyUpSetUp {
 
 impl TallyUp {
     async fn prepare_test(&mut self, ctx: &mut Context) -> Result<(), CallError> {
-        self.log_in(ctx).await?;
+        self.log_in_patiently(ctx).await?;
         self.set_flag(ctx, false).await?;
         self.prepare_events(ctx).await;
         self.set_flag(ctx, true).await
@@ -73,20 +76,45 @@ impl TallyUp {
 
     async fn set_flag(&mut self, ctx: &mut Context, value: bool) -> Result<(), CallError> {
         let body = json!({"testId": self.config.test_id, "key": "setup", "value": value});
-        self.call_only(ctx, &post("testing/flags", &body)).await
+        let call = post("testing/flags", &body);
+        let mut tries = 1;
+        loop {
+            match self.call_only(ctx, &call).await {
+                Err(_) if tries < TRIES_MAX => tries += 1,
+                done => return done,
+            }
+            ctx.sleep(TRY_AGAIN_AFTER).await;
+        }
+    }
+
+    /// One lost answer must not cost the whole test.
+    async fn log_in_patiently(&mut self, ctx: &mut Context) -> Result<(), CallError> {
+        let mut tries = 1;
+        loop {
+            match self.log_in(ctx).await {
+                Err(_) if tries < TRIES_MAX => tries += 1,
+                done => return done,
+            }
+            ctx.sleep(TRY_AGAIN_AFTER).await;
+        }
     }
 
     /// Waits for task 0.
     async fn await_test(&mut self, ctx: &mut Context) -> Result<(), CallError> {
         // Task 0 was started first; this is the time that it needs to lower an old flag.
         self.sleep(ctx, FLAG_INTERVAL).await;
-        self.log_in(ctx).await?;
+        self.log_in_patiently(ctx).await?;
         let path = format!("testing/flags/{}/setup", self.config.test_id);
         let call = get("testing/flags/{id}/setup").at(path);
-        while self.call::<Value>(ctx, &call).await? != Some(Value::Bool(true)) {
+        let mut errors = 0;
+        loop {
+            match self.call::<Value>(ctx, &call).await {
+                Ok(Some(Value::Bool(true))) => return Ok(()),
+                Err(error) if errors + 1 == TRIES_MAX => return Err(error),
+                answer => errors = if answer.is_err() { errors + 1 } else { 0 },
+            }
             self.sleep(ctx, FLAG_INTERVAL).await;
         }
-        Ok(())
     }
 
     /// Events of this test in the place of whatever runs. What fails is logged and left at that.

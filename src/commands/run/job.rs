@@ -6,6 +6,7 @@ use std::time::Duration;
 use tallyho_replay::SecretKey;
 use tallyho_replay::flow::{self, Definition};
 
+use super::part::Judge;
 use super::scenario::declared;
 use crate::config::{Network, Weight};
 use crate::engine::{BotMaker, Profile};
@@ -94,6 +95,14 @@ impl Part {
                 serde_json::to_value(definition).expect("a definition becomes JSON")
             }
             PartBot::Coded { config, .. } => config.clone(),
+        }
+    }
+
+    /// Who says whether it ended well.
+    pub(super) const fn judge(&self) -> Judge {
+        match &self.bot {
+            PartBot::Declared(_) => Judge::Everything,
+            PartBot::Coded { .. } => Judge::Bot,
         }
     }
 

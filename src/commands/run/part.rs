@@ -97,9 +97,10 @@ fn play(
         plan.setup = Some(Arc::clone(&setup.results));
         plan.shared_secrets.extend(setup.secrets.iter().cloned());
     }
+    let judge = part.judge();
     plan.watch = Some(Box::new(move || {
         let sender = sender.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        Box::new(Ending(sender.clone()))
+        Box::new(Ending { sender: sender.clone(), judge })
     }));
     engine::run(plan, control, &mut Unseen).map_err(anyhow::Error::msg)?;
     match ended.try_recv() {
@@ -141,7 +142,19 @@ struct Left {
 type Ended = Result<Left, String>;
 
 /// Waits for the end of the session.
-struct Ending(Sender<Ended>);
+struct Ending {
+    sender: Sender<Ended>,
+    judge: Judge,
+}
+
+/// Who says whether a part ended well.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Judge {
+    /// Every check, status and exchange of it.
+    Everything,
+    /// The bot itself: code can try again what failed.
+    Bot,
+}
 
 impl Watch for Ending {
     fn commanded(&mut self, _: u64, _: &Session, _: &Command) {}
@@ -150,15 +163,21 @@ impl Watch for Ending {
 
     fn ended(&mut self, session: &Session, outcome: Option<&Outcome>) {
         let ended = match (outcome, session.first_failure()) {
-            (Some(Outcome::Done), None) => Ok(Left {
-                carry: session.carry().to_vec(),
-                secrets: session.with_vault(|vault| vault.values().map(str::to_owned).collect()),
-            }),
+            (Some(Outcome::Done), fault) if fault.is_none() || self.judge == Judge::Bot => {
+                Ok(Left {
+                    carry: session.carry().to_vec(),
+                    secrets: session
+                        .with_vault(|vault| vault.values().map(str::to_owned).collect()),
+                })
+            }
+            (Some(Outcome::Failed(reason)), _) if self.judge == Judge::Bot => {
+                Err(format!("failed: {reason}"))
+            }
             (None, _) => Err("was cut off: it took too long".to_owned()),
             (_, Some(fault)) => Err(format!("failed at step {}: {}", fault.step, fault.kind)),
             (Some(outcome), None) => Err(format!("did not end as it should: {outcome:?}")),
         };
-        let _nobody_waits = self.0.send(ended);
+        let _nobody_waits = self.sender.send(ended);
     }
 }
 
