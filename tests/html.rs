@@ -12,7 +12,7 @@ use servers::{Scratch, is_installed};
 use tallyho::report::{Report, html};
 
 /// Charts of the page.
-const CHARTS: &str = "10";
+const CHARTS: &str = "11";
 /// Text that would end the page's data, were it markup there.
 const HOSTILE: &str =
     "</script><script>document.title='taken'</script><img src=x onerror=alert(1)>";
@@ -130,7 +130,7 @@ fn seconds_in_which_the_generator_was_the_limit_are_shaded_in_every_chart_over_t
     let shaded = |name: &str, page: &str| opened(name, page, "").map(|(tag, ..)| tag);
     // All but the percentile plot, which has no time axis.
     let Some(tag) = shaded("html-late", &page) else { return };
-    assert!(tag.contains(r#"data-charts-shaded="9""#), "{tag}");
+    assert!(tag.contains(r#"data-charts-shaded="10""#), "{tag}");
     let Some(tag) = shaded("html-in-time", &html::render(&report())) else { return };
     assert!(tag.contains(r#"data-charts-shaded="0""#), "{tag}");
     let bare = page.replace("drawClear: [shade(data.time.limited),", "drawClear: [");

@@ -56,6 +56,7 @@ fn a_run_split_over_40_tasks_merges_to_the_bytes_of_the_whole() {
         assert_eq!(bytes(&merged.totals), bytes(&whole.totals), "rerun with SEED={seed}");
         assert_eq!(merged.summary, whole.summary, "rerun with SEED={seed}");
         assert_eq!(merged.timeline, whole.timeline, "rerun with SEED={seed}");
+        assert_eq!(merged.requests_timeline, whole.requests_timeline, "rerun with SEED={seed}");
         assert_eq!(merged.thresholds, whole.thresholds, "rerun with SEED={seed}");
         assert_eq!(merged.tasks.len(), 40);
         assert_eq!(merged.workers.len(), 40);

@@ -3,6 +3,7 @@
 mod drive;
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use drive::crowd::{Crowd, Play, Preparation, play};
@@ -452,3 +453,32 @@ fn the_planted_bug_pays_a_prize_twice_and_a_bot_sees_it() {
     assert!(crowd.seen.failing.is_empty(), "{}", summary(&crowd));
     crowd.audit().expect("without the bug the books add up");
 }
+
+#[test]
+fn other_tasks_wait_until_task_0_has_prepared_the_test() {
+    static LOOKS: AtomicU32 = AtomicU32::new(0);
+    // Task 0 raises the flag between the second look and the third.
+    let raised: fn(&str, &mut Vec<u8>) = |name, body| {
+        if name.starts_with("testing/flags/") && LOOKS.fetch_add(1, Ordering::Relaxed) == 2 {
+            *body = br#"{"data":true}"#.to_vec();
+        }
+    };
+    let crowd = play(&Play {
+        config: EVENTS,
+        seed: seed(),
+        task_index: 1,
+        bots: 0,
+        tamper: Some(raised),
+        ..Play::default()
+    });
+    let requests = &crowd.seen.requests;
+    assert_eq!(requests["testing/flags/{id}/setup"], 3, "{}", summary(&crowd));
+    assert!(!requests.contains_key("testing/special_events"), "only task 0 makes events");
+    let crowd = play(&Play { config: EVENTS, seed: seed(), bots: 0, ..Play::default() });
+    let requests = &crowd.seen.requests;
+    assert_eq!(requests["testing/flags"], 2, "lowered, then raised");
+    assert_eq!(requests["testing/special_events"], 1 + 1, "one list, one event");
+    assert_eq!(requests["testing/users/clean_sessions"], 1);
+}
+
+const EVENTS: &str = r#"{"vusMax": 10, "events": [{"type": "adhoc", "endTs": "10m"}]}"#;

@@ -40,7 +40,7 @@ use crate::engine::{self, Control, DriverReport, Observer, RunResult, ScenarioPl
 use crate::exit::{BadUsage, Exit};
 use crate::metrics::Collector;
 use crate::output;
-use crate::report::{Facts, Report, TraceReport, html, k6_summary, rfc3339, text};
+use crate::report::{Facts, PlannedStage, Report, TraceReport, html, k6_summary, rfc3339, text};
 
 pub(super) use host::Host;
 pub use only::OnlyArgs;
@@ -238,6 +238,7 @@ fn finish(
     let facts = Facts {
         run: ground.identity.run(&job.title, folder, stopped_by(&ground.control, &result)),
         config: job.config.clone(),
+        plan: planned(&result),
         task: ground.task(&result),
         trace,
         failing: recorded::failing(&result, folder),
@@ -269,6 +270,18 @@ fn finish(
         _ => Ok(Exit::Signal),
     };
     Ok(Ended { report, folder: folder.path().to_owned(), exit })
+}
+
+/// What was planned, as the report has it.
+fn planned(result: &RunResult) -> Vec<PlannedStage> {
+    let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    let stages = result.planned.iter().map(|(scenario, piece)| PlannedStage {
+        scenario: scenario.clone(),
+        load: piece.load.clone(),
+        from_us: micros(piece.from),
+        to_us: micros(piece.to),
+    });
+    stages.collect()
 }
 
 fn stopped_by(control: &Arc<Control>, result: &RunResult) -> Option<String> {

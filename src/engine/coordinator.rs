@@ -15,6 +15,7 @@ use super::health::Meter;
 use super::origin::Notice;
 use super::pacing::first_numbers;
 use super::plan::RunPlan;
+use super::schedule::Piece;
 use super::scribe::{Outlet, Scribe, TraceResult};
 use super::tracer::{Failing, add_group};
 use super::worker::{Message, Report, Setup, Shared, run_thread};
@@ -38,6 +39,8 @@ pub struct RunResult {
     pub failed_threshold: Option<String>,
     /// A worker that was lost to a bug in the generator.
     pub lost_workers: usize,
+    /// What was planned for the scenarios of these names, counted from the start of the run.
+    pub planned: Vec<(String, Piece)>,
     /// How many scenarios were played.
     pub scenarios: usize,
     /// What became of the trace, if one was written.
@@ -119,11 +122,23 @@ pub fn run(
         abort_reason: control.abort_reason(),
         failed_threshold: judge.failed,
         lost_workers,
+        planned: planned(&shared.plan),
         scenarios: shared.plan.scenarios.len(),
         trace: scribe.map(Scribe::finish),
         failing: gathered.failing,
         notices: gathered.notices,
     })
+}
+
+/// The pieces of all scenarios.
+fn planned(plan: &RunPlan) -> Vec<(String, Piece)> {
+    let pieces = plan.scenarios.iter().flat_map(|scenario| {
+        scenario.profile.pieces().into_iter().map(|Piece { from, to, load }| {
+            let (from, to) = (scenario.start + from, scenario.start + to);
+            (scenario.name.clone(), Piece { from, to, load })
+        })
+    });
+    pieces.collect()
 }
 
 /// Waits for the instant at which all tasks of a test start, unless the run is stopped before.

@@ -47,7 +47,7 @@ pub use origin::{Notice, tls_host};
 pub use plan::{Beginning, BotMaker, RunPlan, ScenarioPlan};
 pub(crate) use resolver::Lookup;
 pub use resolver::Resolver;
-pub use schedule::{BOTS_MAX_DEFAULT, OnNoFreeBot, Profile, Rate, Spacing, Stage, Supply};
+pub use schedule::{BOTS_MAX_DEFAULT, OnNoFreeBot, Piece, Profile, Rate, Spacing, Stage, Supply};
 pub use scribe::{NewFailure, OnNotRecorded, Record, TracePlan, TraceResult};
 pub use tls::{Identity, Pem, Probed, Resumption, Tls, TlsFault, TlsOptions, TlsVersion, Trust};
 pub use tracer::{Failing, FailingGroup};

@@ -79,6 +79,17 @@ pub enum Spacing {
 /// How many bots an open model may grow to when nobody says: some 10 KB each, and only if needed.
 pub const BOTS_MAX_DEFAULT: u64 = 10_000;
 
+/// A piece of a profile, in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// When it begins.
+    pub from: Duration,
+    /// When it ends.
+    pub to: Duration,
+    /// What is planned.
+    pub load: String,
+}
+
 /// The load profile of a scenario.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Profile {
@@ -164,6 +175,53 @@ impl Profile {
     #[must_use]
     pub fn bots_prepared(&self) -> u64 {
         self.supply().map_or_else(|| self.vus(), |supply| supply.prepared)
+    }
+
+    /// Its pieces in words, each with its start and end: stages, or all of it.
+    #[must_use]
+    pub fn pieces(&self) -> Vec<Piece> {
+        let (mut from, stages, unit) = match self {
+            Self::RampingVus { start_vus, stages, .. } => (*start_vus, stages, None),
+            Self::RampingArrivalRate { start_rate, unit, stages, .. } => {
+                (*start_rate, stages, Some(*unit))
+            }
+            _ => {
+                let (from, to) = (Duration::ZERO, self.duration());
+                return vec![Piece { from, to, load: self.whole() }];
+            }
+        };
+        let words = |count: u64| match unit {
+            Some(unit) => Rate { count, unit }.to_string(),
+            None => format!("{count} bots"),
+        };
+        let (mut pieces, mut start) = (Vec::new(), Duration::ZERO);
+        for stage in stages {
+            let end = start + stage.duration;
+            if end > start {
+                let load = match stage.target {
+                    to if to == from => words(to),
+                    to if unit.is_some() => format!("{} to {}", words(from), words(to)),
+                    to => format!("{from} to {}", words(to)),
+                };
+                pieces.push(Piece { from: start, to: end, load });
+            }
+            (start, from) = (end, stage.target);
+        }
+        pieces
+    }
+
+    /// A profile without stages in a few words.
+    fn whole(&self) -> String {
+        match self {
+            Self::SharedIterations { vus, iterations, .. } => {
+                format!("{iterations} sessions, {vus} bots")
+            }
+            Self::PerVuIterations { vus, iterations, .. } => {
+                format!("{iterations} sessions each, {vus} bots")
+            }
+            Self::ConstantArrivalRate { rate, .. } => rate.to_string(),
+            _ => format!("{} bots", self.vus()),
+        }
     }
 
     /// For how long sessions start, at most.

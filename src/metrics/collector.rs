@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::by_request::RequestTimelines;
 use super::health::{Stalls, Strain};
 use super::histogram::Histogram;
 use super::snapshot::Snapshot;
@@ -23,6 +24,7 @@ const SECONDS_OPEN_MAX: u64 = 5;
 pub struct Collector {
     totals: Totals,
     timeline: Timeline,
+    requests: RequestTimelines,
     workers: Vec<WorkerMeasured>,
     open: BTreeMap<u64, OpenSecond>,
     latest: Option<Row>,
@@ -35,6 +37,8 @@ pub struct Measured {
     pub totals: Totals,
     /// The run second by second.
     pub timeline: Timeline,
+    /// The same for each request name.
+    pub requests: RequestTimelines,
     /// Each worker, by its number.
     pub workers: Vec<WorkerMeasured>,
 }
@@ -75,6 +79,7 @@ impl Collector {
         Self {
             totals: Totals::default(),
             timeline: Timeline::default(),
+            requests: RequestTimelines::default(),
             workers: vec![WorkerMeasured::default(); workers],
             open: BTreeMap::new(),
             latest: None,
@@ -101,6 +106,9 @@ impl Collector {
         measured.stalls.add(&snapshot.stalls);
         measured.schedule_lag.add(&snapshot.schedule_lag);
         measured.timeline.add_second(second, sample);
+        for row in &snapshot.series {
+            self.requests.add_second(second, &row.name, &row.series);
+        }
         self.open.entry(second).or_default().add(second, snapshot);
         self.close(second);
         snapshot.clear();
@@ -163,7 +171,8 @@ impl Collector {
         for open in std::mem::take(&mut self.open).into_values() {
             self.timeline.add_second(&open.into_row());
         }
-        Measured { totals: self.totals, timeline: self.timeline, workers: self.workers }
+        let Self { totals, timeline, requests, workers, .. } = self;
+        Measured { totals, timeline, requests, workers }
     }
 }
 

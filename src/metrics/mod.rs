@@ -8,10 +8,11 @@
 //!
 //! In reading order: `histogram` (fixed layout, so everything adds up), `series` (one request
 //! name), `recorder` (a worker's hot path), `snapshot`, `totals` (the sum of all), `timeline` (the
-//! run second by second), `health` (what kept the generator from its work), `collector`,
-//! `table` (names and kinds of the metrics), `threshold`.
+//! run second by second), `by_request` (each name so), `health` (what kept the generator from its
+//! work), `collector`, `table` (names and kinds of the metrics), `threshold`.
 //! Imports nothing of ours but the plain data of `tallyho_replay`: names, notes, failures.
 
+mod by_request;
 mod coarse;
 mod collector;
 mod encoding;
@@ -27,6 +28,7 @@ pub mod threshold;
 mod timeline;
 mod totals;
 
+pub use by_request::{RequestRow, RequestTimelines};
 pub use coarse::CoarseHistogram;
 pub use collector::{Collector, Measured, WorkerMeasured};
 pub use encoding::to_hdr;

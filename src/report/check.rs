@@ -18,7 +18,17 @@ const UNBOUNDED: &str = "sum_us";
 /// Refuses what cannot be.
 pub(super) fn check(json: &str, report: &Report) -> Result<(), String> {
     let value: Value = serde_json::from_str(json).map_err(|error| error.to_string())?;
-    for part in ["totals", "timeline", "tasks", "workers", "trace", "failing", "duration_us"] {
+    for part in [
+        "totals",
+        "timeline",
+        "requests_timeline",
+        "plan",
+        "tasks",
+        "workers",
+        "trace",
+        "failing",
+        "duration_us",
+    ] {
         if let Some(value) = value.get(part) {
             numbers(value, &format!("/{part}"))?;
         }
@@ -36,6 +46,7 @@ pub(super) fn check(json: &str, report: &Report) -> Result<(), String> {
     for worker in &report.workers {
         step(worker.measured.timeline.seconds_per_row)?;
     }
+    step(report.requests_timeline.seconds_per_row)?;
     timeline(&report.timeline)
 }
 

@@ -32,7 +32,9 @@ pub mod warning;
 pub(crate) use judge::LAG_US_LATE;
 pub use judge::{State, Verdict};
 pub use rfc3339::rfc3339;
-pub use run_json::{Facts, ReadError, Report, Run, SCHEMA, Task, ThresholdReport, Worker, quoted};
+pub use run_json::{
+    Facts, PlannedStage, ReadError, Report, Run, SCHEMA, Task, ThresholdReport, Worker, quoted,
+};
 pub use summary::{Percentiles, RequestSummary, Summary};
 pub use trace::{FailingReport, TraceReport, VerifiedReport};
 pub use units::TimeUnit;

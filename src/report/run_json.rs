@@ -18,7 +18,8 @@ use super::units::{TimeUnit, duration_in, number, share_percent};
 use super::warning::{Severity, Warning};
 use crate::metrics::threshold::{Outcome, Sample};
 use crate::metrics::{
-    Contains, Health, Measured, Threshold, Timeline, Totals, View, WorkerMeasured, built_in,
+    Contains, Health, Measured, RequestTimelines, Threshold, Timeline, Totals, View,
+    WorkerMeasured, built_in,
 };
 
 /// The schema of the reports that this version writes.
@@ -68,6 +69,12 @@ pub struct Report {
     /// The run second by second.
     #[serde(default)]
     pub timeline: Timeline,
+    /// Each request name second by second.
+    #[serde(default)]
+    pub requests_timeline: RequestTimelines,
+    /// What was planned, piece by piece.
+    #[serde(default)]
+    pub plan: Vec<PlannedStage>,
     /// The processes that ran it.
     #[serde(default)]
     pub tasks: Vec<Task>,
@@ -121,6 +128,21 @@ pub fn quoted(word: &str) -> String {
         return word.to_owned();
     }
     format!("'{}'", word.replace('\'', "'\\''"))
+}
+
+/// A piece of a scenario's plan: a stage, or all of it where there are no stages.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(default)]
+pub struct PlannedStage {
+    /// The scenario's name.
+    pub scenario: String,
+    /// What is planned, such as "10 to 100 bots"; of each task.
+    pub load: String,
+    /// When it begins, µs since the start of the run.
+    pub from_us: u64,
+    /// When it ends.
+    pub to_us: u64,
 }
 
 /// One process of the run, on one machine or in one container.
@@ -213,6 +235,8 @@ pub struct Facts {
     pub run: Run,
     /// The scenario as it was run.
     pub config: serde_json::Value,
+    /// What was planned, piece by piece.
+    pub plan: Vec<PlannedStage>,
     /// This process.
     pub task: Task,
     /// What was recorded.
@@ -307,6 +331,8 @@ impl Report {
             trace: facts.trace,
             failing,
             timeline: measured.timeline,
+            requests_timeline: measured.requests,
+            plan: facts.plan,
             tasks: vec![facts.task],
             workers: workers.map(|(measured, worker)| Worker { task, worker, measured }).collect(),
         };
@@ -409,6 +435,7 @@ impl Report {
         self.run.stopped_by = reasons.into_iter().flatten().min();
         self.totals.add(&other.totals);
         self.timeline.add(&other.timeline);
+        self.requests_timeline.add(&other.requests_timeline);
         match (&mut self.trace, other.trace) {
             (Some(trace), Some(other)) => trace.add(other),
             (trace @ None, other) => *trace = other,

@@ -33,6 +33,7 @@ pub(crate) struct Play<'a> {
     pub(crate) recorded_each: u64,
     /// Weights that replace the bot's, by set and action.
     pub(crate) weights: &'a [(&'a str, &'a str, u32)],
+    pub(crate) task_index: u32,
     /// Whether set-up runs first.
     pub(crate) preparation: Preparation,
     /// Changes a response: given the request's name.
@@ -57,6 +58,7 @@ impl Default for Play<'_> {
             first: 0,
             recorded_each: 0,
             weights: &[],
+            task_index: 0,
             preparation: Preparation::SetUp,
             tamper: None,
         }
@@ -117,6 +119,7 @@ pub(crate) fn play(play: &Play<'_>) -> Crowd {
         run_id: play.seed ^ 0xABCD,
         target: Some("http://127.0.0.1:8080".into()),
         secret_key: SecretKey::new([7; 16]),
+        task_index: play.task_index,
         ..RunFacts::default()
     };
     let mut crowd = Crowd {

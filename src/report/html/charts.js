@@ -93,6 +93,51 @@ function hatch(ctx, left, right, bbox) {
   ctx.restore();
 }
 
+// ---- marks where a stage of the plan begins or ends
+
+const STAGE_LINES = 3;
+
+function stageLines(plan) {
+  return (u) => {
+    const { ctx, bbox } = u, end = bbox.left + bbox.width;
+    const place = (us) => Math.round(u.valToPos(us / 1e6, "x", true));
+    ctx.save();
+    ctx.strokeStyle = colour("faint");
+    ctx.lineWidth = uPlot.pxRatio;
+    ctx.setLineDash([2 * uPlot.pxRatio, 3 * uPlot.pxRatio]);
+    for (const x of new Set(plan.flatMap((stage) => [place(stage.from_us), place(stage.to_us)]))) {
+      if (x <= bbox.left || x >= end) continue;
+      ctx.beginPath();
+      ctx.moveTo(x, bbox.top);
+      ctx.lineTo(x, bbox.top + bbox.height);
+      ctx.stroke();
+    }
+    ctx.restore();
+  };
+}
+
+// What the stages ask for, one line for each scenario, where there is room.
+function stageWords(plan) {
+  const scenarios = [...new Set(plan.map((stage) => stage.scenario))];
+  return (u) => {
+    const { ctx, bbox } = u, size = 11 * uPlot.pxRatio, end = bbox.left + bbox.width;
+    const place = (us) => Math.round(u.valToPos(us / 1e6, "x", true));
+    ctx.save();
+    ctx.fillStyle = colour("ink");
+    ctx.font = font(size);
+    ctx.textAlign = "left";
+    ctx.textBaseline = "top";
+    for (const stage of plan) {
+      const row = scenarios.indexOf(stage.scenario);
+      const left = Math.max(place(stage.from_us), bbox.left), right = Math.min(place(stage.to_us), end);
+      const words = (scenarios.length > 1 ? stage.scenario + ": " : "") + stage.load;
+      if (row >= STAGE_LINES || ctx.measureText(words).width + 6 * uPlot.pxRatio > right - left) continue;
+      ctx.fillText(words, left + 4 * uPlot.pxRatio, bbox.top + 5 * uPlot.pxRatio + row * size * 1.3);
+    }
+    ctx.restore();
+  };
+}
+
 // ---- series
 
 function line(label, name, words, idle, options) {
@@ -162,7 +207,7 @@ function timeOptions(context, width, height, parts) {
   options.scales = Object.assign({ x: { time: false, range: (u, min, max) => 
     u.zoomed ? [min, max] : [0, end] } }, parts.scales);
   options.hooks = Object.assign({}, parts.hooks, {
-    drawClear: [shade(data.time.limited), ...((parts.hooks || {}).drawClear || [])],
+    drawClear: [shade(data.time.limited), stageLines(data.plan), ...((parts.hooks || {}).drawClear || [])],
     setSelect: [(u) => { u.zoomed = u.select.width > 0; }],
   });
   return options;
@@ -181,7 +226,8 @@ function loadChart(context, width) {
         { paths: bars(), fill: colour("dropped"), width: 0, points: { show: false } }),
       line("failed", "failed", perSecond, rate(context, figures.failed), { dash: [2, 2], width: 2 })],
     axes: [timeAxis(), linearAxis("iterations/s", short)],
-    scales: { y: { range: fromZero } },
+    scales: { y: { range: context.data.plan.length > 0 ? withRoom : fromZero } },
+    hooks: { draw: [stageWords(context.data.plan)] },
   });
   return [options, [time.second, time.offered, time.achieved, time.dropped, time.failed]];
 }
@@ -193,6 +239,28 @@ function rate(context, total) {
 
 function fromZero(u, min, max) {
   return [0, max > 0 ? max * 1.08 : 1];
+}
+
+// Room above for the words of the plan.
+function withRoom(u, min, max) {
+  return [0, max > 0 ? max * 1.3 : 1];
+}
+
+// One name at a time: how long its requests took, or how many there were.
+function requestChart(context, width) {
+  const { by_request } = context.data, one = by_request.lines[context.request];
+  if (one == null) return null;
+  const times = context.request_view === "times";
+  const options = timeOptions(context, width, 220, {
+    series: times ? [timeSeries(), ...spreadSeries(one.response, one.total)] : [timeSeries(),
+      line("requests", "achieved", perSecond, one.requests_per_sec,
+        { fill: colour("achieved-fill"), width: 2 }),
+      line("failed", "failed", perSecond, one.failed_per_sec, { dash: [2, 2], width: 2 })],
+    axes: [timeAxis(), times ? logAxis("response time", words) : linearAxis("requests/s", short)],
+    scales: { y: times ? { distr: 3, range: decades } : { range: fromZero } },
+  });
+  const columns = times ? spreadColumns(one.response) : [one.requests, one.failed];
+  return [options, [by_request.second, ...columns]];
 }
 
 function responseChart(context, width) {

@@ -8,13 +8,13 @@ use serde_json::Value;
 
 use super::super::hgrm;
 use super::super::judge::{self, Verdict};
-use super::super::run_json::{Report, Run, Task};
+use super::super::run_json::{PlannedStage, Report, Run, Task};
 use super::super::summary::{Percentiles, Summary};
 use super::super::units::{TimeUnit, share};
 use super::super::warning::Severity;
 use super::super::{RequestSummary, warning::Warning};
 use crate::metrics::threshold::Outcome;
-use crate::metrics::{CoarseHistogram, Histogram, Row, Timeline, is_carried};
+use crate::metrics::{CoarseHistogram, Histogram, RequestRow, Row, Timeline, is_carried};
 
 /// Points of a chart over time: about one per pixel of the plot.
 const ROWS_MAX: usize = 900;
@@ -45,7 +45,9 @@ pub(super) struct Data<'a> {
     failures: Vec<FailureLine<'a>>,
     tasks: &'a [Task],
     workers: Vec<WorkerLine>,
+    plan: &'a [PlannedStage],
     time: Time,
+    by_request: ByRequest<'a>,
     late_us: u64,
     heat_steps: f64,
 }
@@ -156,6 +158,67 @@ struct Spread {
     max: Vec<Option<u64>>,
 }
 
+/// Each request name over time, those with most requests first.
+#[derive(Serialize)]
+struct ByRequest<'a> {
+    seconds_per_row: u64,
+    second: Vec<u64>,
+    lines: Vec<RequestLine<'a>>,
+}
+
+#[derive(Serialize)]
+struct RequestLine<'a> {
+    name: &'a str,
+    requests: Vec<Option<f64>>,
+    failed: Vec<Option<f64>>,
+    response: Spread,
+    /// Of the whole run.
+    total: Percentiles,
+    requests_per_sec: f64,
+    failed_per_sec: f64,
+}
+
+impl<'a> ByRequest<'a> {
+    fn of(report: &'a Report) -> Self {
+        let timelines = &report.requests_timeline;
+        let step = timelines.seconds_per_row;
+        let rows = timelines.names.values().map(Vec::len).max().unwrap_or(0);
+        let second: Vec<u64> = (0..rows as u64).map(|row| row * step).collect();
+        let by_name = report.totals.requests_by_name();
+        let mut named: Vec<_> = timelines.names.iter().collect();
+        let count = |rows: &[RequestRow]| rows.iter().map(|row| row.requests).sum::<u64>();
+        named.sort_by(|a, b| count(b.1).cmp(&count(a.1)).then(a.0.cmp(b.0)));
+        let line = |(name, rows): (&'a String, &'a Vec<RequestRow>)| {
+            let series = by_name.get(name.as_str())?;
+            let mut line = RequestLine {
+                name,
+                requests: Vec::new(),
+                failed: Vec::new(),
+                response: Spread::default(),
+                total: Percentiles::of(&series.response_time()),
+                requests_per_sec: per(series.count(), seconds(report)),
+                failed_per_sec: per(series.failed, seconds(report)),
+            };
+            let none = RequestRow::default();
+            for (index, &second) in second.iter().enumerate() {
+                let row = rows.get(index).unwrap_or(&none);
+                let length = seconds_of(second, step, report.duration_us);
+                line.requests.push(length.map(|length| per(row.requests, length)));
+                line.failed.push(length.map(|length| per(row.requests_failed, length)));
+                line.response.add(&row.response_time, length);
+            }
+            Some(line)
+        };
+        let lines = named.into_iter().filter_map(line).collect();
+        Self { seconds_per_row: step, second, lines }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "seconds of a run")]
+fn seconds(report: &Report) -> f64 {
+    report.duration_us.max(1) as f64 / 1e6
+}
+
 impl<'a> Data<'a> {
     pub(super) fn of(report: &'a Report) -> Self {
         let failures = failures(report);
@@ -179,6 +242,8 @@ impl<'a> Data<'a> {
             failures,
             tasks: &report.tasks,
             workers: workers(report),
+            plan: &report.plan,
+            by_request: ByRequest::of(report),
             late_us: judge::LAG_US_LATE,
             heat_steps: HEAT_STEPS,
         }
@@ -319,7 +384,7 @@ impl Time {
             ..Self::default()
         };
         for row in &timeline.rows {
-            time.add(row, seconds_of(row, step, report.duration_us), kinds);
+            time.add(row, seconds_of(row.second, step, report.duration_us), kinds);
         }
         time.add_cpu(report, &timeline);
         time
@@ -356,7 +421,7 @@ impl Time {
         });
         let cpu: Vec<Vec<u64>> = workers.collect();
         for (index, row) in timeline.rows.iter().enumerate() {
-            let length = seconds_of(row, timeline.seconds_per_row, report.duration_us);
+            let length = seconds_of(row.second, timeline.seconds_per_row, report.duration_us);
             let used = |worker: &Vec<u64>| worker.get(index).copied().unwrap_or(0);
             let most = cpu.iter().map(used).max().unwrap_or(0);
             let sum: u64 = cpu.iter().map(used).sum();
@@ -389,9 +454,9 @@ impl Spread {
 /// How much time a row stands for: the last one ends with the run. None when that is too little
 /// for a rate.
 #[expect(clippy::cast_precision_loss, reason = "seconds of a run")]
-fn seconds_of(row: &Row, step: u64, duration_us: u64) -> Option<f64> {
-    let left = (duration_us as f64 / 1e6 - row.second as f64).min(step as f64);
-    let is_whole_run = row.second == 0;
+fn seconds_of(second: u64, step: u64, duration_us: u64) -> Option<f64> {
+    let left = (duration_us as f64 / 1e6 - second as f64).min(step as f64);
+    let is_whole_run = second == 0;
     (left > 0.0 && (is_whole_run || left / step as f64 >= ROW_SHARE_MIN)).then_some(left)
 }
 

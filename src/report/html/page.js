@@ -12,7 +12,8 @@
   window.addEventListener("securitypolicyviolation", fail);
 
   const data = JSON.parse(document.getElementById("data").textContent);
-  const context = { data, times: "response", heat: "response", curve: 0, heatReadout: null };
+  const context = { data, times: "response", heat: "response", curve: 0, heatReadout: null,
+    request: 0, request_view: "times" };
   // Plots on paper: the widths that page.css gives figures there, less their padding.
   const PAPER_WIDTH = 660, PAPER_WIDTH_HALF = 316, PAPER_HEIGHT = 0.8;
   let paper = false;
@@ -201,6 +202,22 @@
     return select;
   }
 
+  // Also for paper, where the choice is not to be seen.
+  const requestName = el("span", {});
+
+  function requestChoices() {
+    const { lines } = data.by_request;
+    requestName.textContent = lines.length > 0 ? lines[0].name : "";
+    const views = choice([["times", "time"], ["rate", "requests"]], context.request_view,
+      (value) => { context.request_view = value; again("request"); });
+    const select = el("select", { class: "screen-only", "aria-label": "Which request", onchange: () => {
+      context.request = Number(select.value);
+      requestName.textContent = lines[context.request].name;
+      again("request");
+    } }, lines.map((line, index) => el("option", { value: index }, line.name)));
+    return [lines.length > 0 ? select : null, views];
+  }
+
   // ---- key of the heat map
 
   const heatScale = el("canvas", { width: 280, height: 24, "aria-hidden": "true" });
@@ -229,6 +246,10 @@
         choices: choice(TIMES, "response", (value) => { context.times = value; again("response"); }) });
     chart("requests", "Requests",
       "Requests that ended in a second, and those of them that failed.", requestsChart, { over_time });
+    chart("request", "One request over time",
+      "The same for the requests of one name: how long they took, counted from when they were due, or how many there were in a second.",
+      requestChart, { over_time, choices: requestChoices(),
+        extra: el("div", { class: "key" }, requestName) });
     chart("failures", "Failures by kind",
       "Failed requests, stacked by kind; the table below has counts, first and last time, and an example.",
       failuresChart, { over_time });
