@@ -40,7 +40,7 @@ pub use once::{Printer, hide_placeholders};
 pub use parameters::Environment;
 pub(crate) use parameters::scheme_and_secret;
 pub use plan::{
-    Abort, BotKind, BotPlan, Certificates, ClientCertificate, Connections, Load, Network, NoData,
+    Abort, BotKind, BotPlan, Certificates, ClientCertificate, Load, Network, NoData,
     OnNoFreeBot, Plan, Policy, Profile, Resumption, Select, Stage, Supply, Threshold, TlsVersion,
     Weight,
 };
