@@ -20,6 +20,12 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// What is not run from here, by the first words of the command, and what runs it instead.
 const ELSEWHERE: &[(&str, &str)] = &[
     ("cargo test", "it is what runs this test"),
+    ("cargo bench", "it takes minutes; .ci/run runs every benchmark once"),
+    ("UPDATE_GOLDEN=1 cargo bench", "it writes into the repository"),
+    ("cargo run --release -p tallyho-compare", "it takes minutes; .ci/run has a short one"),
+    ("git switch", "it changes the working tree"),
+    ("cargo install critcmp", "it installs a program"),
+    ("critcmp", "it is a program of others"),
     ("cargo run --release -p own-bot", "the tests of examples/own-bot run it"),
     ("tallyho run https://", "tests/tls runs it, against a server with a certificate"),
 ];

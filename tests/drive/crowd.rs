@@ -38,6 +38,8 @@ pub(crate) struct Play<'a> {
     pub(crate) preparation: Preparation,
     /// Changes a response: given the request's name.
     pub(crate) tamper: Option<fn(&str, &mut Vec<u8>)>,
+    /// How many bytes are allocated: then the end weighs the sessions instead of stopping them.
+    pub(crate) weigh: Option<fn() -> usize>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +63,7 @@ impl Default for Play<'_> {
             task_index: 0,
             preparation: Preparation::SetUp,
             tamper: None,
+            weigh: None,
         }
     }
 }
@@ -85,6 +88,8 @@ pub(crate) struct Seen {
     pub(crate) records: Vec<Vec<u8>>,
     /// For each bot, a hash of all it did: requests and actions in order.
     pub(crate) choices: BTreeMap<u64, u64>,
+    /// What all sessions held, if they were weighed.
+    pub(crate) session_bytes: usize,
 }
 
 /// A crowd of bots and the server they play against.
@@ -187,8 +192,14 @@ impl Crowd {
             sessions.push(running);
         }
         while let Some(Reverse((at_us, index))) = queue.pop() {
-            let running = &mut sessions[index];
             let stopping = at_us >= end_us;
+            if let (Some(weigh), true) = (play.weigh, stopping) {
+                let before = weigh();
+                drop(sessions);
+                self.seen.session_bytes = before - weigh();
+                return;
+            }
+            let running = &mut sessions[index];
             let command = match running.next.take() {
                 Some(event) => running.session.step(Input { at_us, stopping, event }),
                 None if stopping => continue,

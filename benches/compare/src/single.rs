@@ -1,0 +1,266 @@
+//! What is compared with nobody: growth, memory, pacing, replay, and a soak.
+
+use std::io;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::clients::{CORE, Driver, Job, Load};
+use crate::measure::{self, Used, Watch, pinned};
+use crate::servers::{Kind, Server};
+use crate::table;
+use crate::tallyho;
+use crate::tools::Tools;
+
+/// How large the measurements are.
+pub(crate) struct Size {
+    pub(crate) time: Duration,
+    /// Bots whose memory is measured.
+    pub(crate) idle_bots: usize,
+    pub(crate) bots: &'static [usize],
+    /// None if it is zero.
+    pub(crate) soak: Duration,
+}
+
+/// Bots of the growing runs. More connections than this one process may not have: files are limited
+/// to 20,000 on many machines.
+pub(crate) const BOTS: &[usize] = &[10, 100, 1_000, 10_000, 19_000];
+
+/// The parts by name, in order.
+const PARTS: &[&str] = &["growth", "sizes", "workers", "memory", "pacing", "replay", "soak"];
+
+/// A run of Tallyho's and its run.json.
+struct Played {
+    used: Used,
+    run: Value,
+}
+
+impl Played {
+    fn requests(&self) -> f64 {
+        tallyho::requests(&self.run).unwrap_or(0) as f64
+    }
+
+    fn cpu_us_per_request(&self) -> f64 {
+        self.used.cpu_us as f64 / self.requests().max(1.0)
+    }
+
+    fn lag_p99_us(&self) -> f64 {
+        let lag = &self.run["summary"]["schedule_lag"];
+        lag["p99_us"].as_f64().or(lag["max_us"].as_f64()).unwrap_or(f64::NAN)
+    }
+}
+
+/// What this module's measurements need.
+pub(crate) struct Singles<'a> {
+    pub(crate) tools: &'a Tools,
+    pub(crate) size: &'a Size,
+    pub(crate) is_wanted: &'a dyn Fn(&str) -> bool,
+}
+
+impl Singles<'_> {
+    /// All of them; how many failed.
+    pub(crate) fn all(&self) -> usize {
+        let drivers = match self.tools.has_uring {
+            true => &[Driver::Uring, Driver::Epoll][..],
+            false => &[Driver::Epoll],
+        };
+        table::single_head();
+        let is_wanted = |name: &&&str| (self.is_wanted)(name);
+        let mut failures = 0;
+        for &name in PARTS.iter().filter(is_wanted) {
+            for &driver in drivers {
+                if let Err(error) = self.part(name, driver) {
+                    println!("| {name}, {} | failed: {error} | | |", driver.word());
+                    failures += 1;
+                }
+            }
+        }
+        failures
+    }
+
+    fn part(&self, name: &str, driver: Driver) -> io::Result<()> {
+        match name {
+            "growth" => self.growth(driver),
+            "sizes" => self.sizes(driver),
+            "workers" => self.workers(driver),
+            "memory" => self.memory(driver),
+            "pacing" => self.pacing(driver),
+            "replay" => self.replay(driver),
+            _ => self.soak(driver),
+        }
+    }
+
+    fn play(&self, driver: Driver, job: &Job<'_>, words: &[&str]) -> io::Result<Played> {
+        let command = tallyho::command(self.tools, driver, job, words)?;
+        self.finish(command, Vec::new(), job.time)
+    }
+
+    fn finish(
+        &self,
+        command: std::process::Command,
+        looks: Vec<Duration>,
+        time: Duration,
+    ) -> io::Result<Played> {
+        let patience = 3 * time + Duration::from_secs(60);
+        let used = measure::run(command, self.tools.work.path(), &Watch { looks, patience })?;
+        let run: Value = serde_json::from_str(&used.stdout).unwrap_or_default();
+        if !used.is_success || tallyho::requests(&run).is_none() {
+            return Err(io::Error::other(used.last_words().to_owned()));
+        }
+        Ok(Played { used, run })
+    }
+
+    fn job<'a>(&self, server: &'a Server, connections: usize) -> Job<'a> {
+        Job { server, load: Load::Get, connections, time: self.size.time }
+    }
+
+    fn growth(&self, driver: Driver) -> io::Result<()> {
+        for &bots in self.size.bots {
+            let server = Server::start(Kind::Fast, self.tools)?;
+            let played = self.play(driver, &self.job(&server, bots), &[])?;
+            let (cpu, mib) = (played.cpu_us_per_request(), played.used.rss_kib_max / 1024);
+            let what = format!("{bots} bots without pause, {}", driver.word());
+            table::single(&what, &format!("{cpu:.2} us per request, {mib} MiB"), "-", None);
+        }
+        Ok(())
+    }
+
+    fn sizes(&self, driver: Driver) -> io::Result<()> {
+        let server = Server::start(Kind::Fast, self.tools)?;
+        for (size, path) in [("100 B", "/100"), ("10 kB", "/10000"), ("1 MB", "/1000000")] {
+            let job = self.job(&server, 64);
+            let mut command = pinned(CORE, &self.tools.tallyho);
+            command.arg("run").arg(server.url(path));
+            command.args(["--cores", "1", "--io-driver", driver.word(), "-c", "64"]);
+            command.args(["-d", &format!("{}ms", job.time.as_millis())]);
+            tallyho::report_to(self.tools, &server, &mut command);
+            let played = self.finish(command, Vec::new(), job.time)?;
+            let (cpu, mib) = (played.cpu_us_per_request(), played.used.rss_kib_max / 1024);
+            let what = format!("64 bots, responses of {size}, {}", driver.word());
+            table::single(&what, &format!("{cpu:.2} us per request, {mib} MiB"), "-", None);
+        }
+        Ok(())
+    }
+
+    /// Two workers beside one, at a rate that neither core nor server is busy with.
+    fn workers(&self, driver: Driver) -> io::Result<()> {
+        let server = Server::start(Kind::Fast, self.tools)?;
+        let mut costs = Vec::new();
+        for (cores, workers) in [("0", "1"), ("0,1", "2")] {
+            let mut command = pinned(cores, &self.tools.tallyho);
+            command.arg("run").arg(server.url("/"));
+            command.args(["--cores", workers, "--io-driver", driver.word()]);
+            command.args(["-c", "64", "-d", &format!("{}ms", self.size.time.as_millis())]);
+            tallyho::report_to(self.tools, &server, &mut command);
+            let played = self.finish(command, Vec::new(), self.size.time)?;
+            costs.push(played.cpu_us_per_request());
+        }
+        let ratio = costs[1] / costs[0];
+        let measured = format!("{ratio:.3} ({:.2} us per request, one: {:.2})", costs[1], costs[0]);
+        let what =
+            format!("2 workers beside 1, {} (the second shares the server's core)", driver.word());
+        table::single(&what, &measured, "1.05", Some(ratio <= 1.05));
+        Ok(())
+    }
+
+    /// Memory of bots that have been served once and wait.
+    fn memory(&self, driver: Driver) -> io::Result<()> {
+        for (kind, name, target) in [(Kind::Fast, "plain", 6.0), (Kind::NginxTls, "TLS", 16.0)] {
+            if let Some(why) = kind.missing(self.tools) {
+                println!("| memory of an idle bot, {name} | skipped: {why} | | |");
+                continue;
+            }
+            let server = Server::start(kind, self.tools)?;
+            let few = self.resident(driver, &server, 10)?;
+            let many = self.resident(driver, &server, self.size.idle_bots)?;
+            let kib = (many - few) / (self.size.idle_bots - 10) as f64;
+            let what = format!(
+                "memory of an idle bot, {name}, at {} bots, {}",
+                self.size.idle_bots,
+                driver.word()
+            );
+            let target_text = format!("{target:.0} KiB");
+            table::single(&what, &format!("{kib:.2} KiB"), &target_text, Some(kib <= target));
+        }
+        Ok(())
+    }
+
+    fn resident(&self, driver: Driver, server: &Server, bots: usize) -> io::Result<f64> {
+        let scenario = self.tools.work.file("idle.json", IDLE)?;
+        // Thousands of TLS handshakes take the server some seconds.
+        let time = Duration::from_millis(2_000 + 1_500 * bots as u64 / 1_000);
+        let mut command = pinned(CORE, &self.tools.tallyho);
+        command.arg("run").arg(scenario).args(["--target", &server.url("")]);
+        command.args(["--cores", "1", "--io-driver", driver.word(), "--drain", "1s"]);
+        command.args(["-c", &bots.to_string(), "-d", &format!("{}ms", time.as_millis())]);
+        tallyho::report_to(self.tools, server, &mut command);
+        let look = time - Duration::from_millis(300);
+        let played = self.finish(command, vec![look], time)?;
+        if played.requests() < bots as f64 {
+            return Err(io::Error::other("not every bot was served in time"));
+        }
+        let seen = played.used.rss_kib_at.first().copied();
+        seen.map(|kib| kib as f64).ok_or_else(|| io::Error::other("it ended too early"))
+    }
+
+    /// How late requests start at 20,000 arrivals a second.
+    fn pacing(&self, driver: Driver) -> io::Result<()> {
+        let server = Server::start(Kind::Fast, self.tools)?;
+        let played = self.play(driver, &self.job(&server, 200), &["--rate", "20000/s"])?;
+        let (lag, cpu) = (played.lag_p99_us(), played.cpu_us_per_request());
+        let what = format!("schedule lag p99 at 20,000 arrivals/s, {}", driver.word());
+        let measured = format!("{:.3} ms, {cpu:.2} us per request", lag / 1_000.0);
+        table::single(&what, &measured, "0.6 ms", Some(lag <= 600.0));
+        Ok(())
+    }
+
+    /// Every session of a recorded run of the flow again, on one core.
+    fn replay(&self, driver: Driver) -> io::Result<()> {
+        if driver == Driver::Uring {
+            // A trace does not tell by which driver it came about.
+            return Ok(());
+        }
+        let server = Server::start(Kind::Fast, self.tools)?;
+        let job = Job { load: Load::Flow, ..self.job(&server, 64) };
+        self.play(driver, &job, &[])?;
+        let mut command = pinned(CORE, &self.tools.tallyho);
+        command.arg("replay").arg(self.tools.work.path().join("run")).arg("--all");
+        let watch = Watch::until(10 * self.size.time + Duration::from_secs(30));
+        let used = measure::run(command, self.tools.work.path(), &watch)?;
+        let line = used.stdout.lines().find_map(|line| line.strip_suffix(" steps agree"));
+        let steps: Option<f64> =
+            line.and_then(|number| number.replace(',', "").trim().parse().ok());
+        let steps = steps.ok_or_else(|| io::Error::other(used.last_words().to_owned()))?;
+        let per_second = steps / (used.cpu_us as f64 / 1e6);
+        let measured = format!("{:.2} million steps per second and core", per_second / 1e6);
+        table::single(
+            "offline replay of the flow",
+            &measured,
+            "1 million",
+            Some(per_second >= 1e6),
+        );
+        Ok(())
+    }
+
+    fn soak(&self, driver: Driver) -> io::Result<()> {
+        if self.size.soak.is_zero() {
+            return Ok(());
+        }
+        let server = Server::start(Kind::Fast, self.tools)?;
+        let job = Job { load: Load::Flow, time: self.size.soak, ..self.job(&server, 64) };
+        let command = tallyho::command(self.tools, driver, &job, &[])?;
+        let (early, late) = (self.size.soak / 10, self.size.soak * 9 / 10);
+        let played = self.finish(command, vec![early, late], self.size.soak)?;
+        let mib: Vec<u64> = played.used.rss_kib_at.iter().map(|kib| kib / 1024).collect();
+        let what = format!("soak of {} s, {}", self.size.soak.as_secs(), driver.word());
+        let measured = format!(
+            "{:.2} us per request, {mib:?} MiB after a tenth and nine tenths",
+            played.cpu_us_per_request()
+        );
+        table::single(&what, &measured, "-", None);
+        Ok(())
+    }
+}
+
+/// Bots that are served once and then wait for longer than anybody looks.
+const IDLE: &str = r#"{"steps": [{"get": "/"}, {"think": "1h"}]}"#;
