@@ -138,20 +138,92 @@ const COUNTED_SOON: &[&str] = &[
 ];
 
 fn assert_all_reached(crowd: &Crowd) {
+    let missing = missing(crowd);
+    assert!(missing.is_empty(), "no {missing:?}: {}", summary(crowd));
+}
+
+/// What was not reached.
+fn missing(crowd: &Crowd) -> Vec<String> {
     let seen = &crowd.seen;
-    for name in COUNTED {
-        assert!(seen.counters.contains_key(*name), "no {name}: {}", summary(crowd));
+    let counted = COUNTED.iter().filter(|name| !seen.counters.contains_key(**name));
+    let trends = TRENDS.iter().filter(|name| !seen.trends.contains_key(**name));
+    let mut missing: Vec<String> = counted.chain(trends).map(|name| (*name).to_owned()).collect();
+    let actions = ACTIONS.iter().flat_map(|(set, actions)| actions.iter().map(move |a| (set, a)));
+    let actions = actions.map(|(set, action)| format!("{set}.{action}"));
+    missing.extend(actions.filter(|name| !seen.actions.contains_key(name)));
+    if !seen.rates.contains_key("bots_percent") {
+        missing.push("bots_percent".to_owned());
     }
-    for name in TRENDS {
-        assert!(seen.trends.contains_key(*name), "no {name}: {}", summary(crowd));
-    }
-    assert!(seen.rates.contains_key("bots_percent"));
-    for (set, actions) in ACTIONS {
-        for action in *actions {
-            let name = format!("{set}.{action}");
-            assert!(seen.actions.contains_key(&name), "no {name}: {}", summary(crowd));
-        }
-    }
+    missing
+}
+
+/// As the scenario, ten times as fast as people, and with what is rare made frequent.
+#[test]
+fn every_screen_action_and_game_is_reached() {
+    let (config, weights) = scenario(None);
+    let mut weights = borrowed(&weights);
+    weights.extend([
+        ("session", "activityScreen", 30_000),
+        ("session", "exit", 5_000),
+        ("homeScreen", "settings", 20_000),
+        ("homeScreen", "walletDetails", 20_000),
+        ("homeScreen", "playRandom", 15_000),
+        ("gameOver", "matchupAgainst", 50_000),
+    ]);
+    let crowd = play(&Play {
+        config: &config,
+        seed: seed(),
+        weights: &weights,
+        bots: 40,
+        duration: Duration::from_secs(240),
+        recorded_each: 20,
+        ..Play::default()
+    });
+    let requests: u64 = crowd.seen.requests.values().sum();
+    eprintln!("{requests} requests");
+    assert!(crowd.seen.failing.is_empty(), "{}", summary(&crowd));
+    assert_all_reached(&crowd);
+    replay_all(&crowd);
+}
+
+#[test]
+fn a_move_that_comes_too_late_ends_no_session() {
+    // A live round lasts 30 s; whoever thinks for up to 50 s is often late.
+    let crowd = play(&Play {
+        config: r#"{"enableDelays": true, "delayScale": 5}"#,
+        seed: seed(),
+        bots: 4,
+        duration: Duration::from_secs(1_500),
+        weights: &[("homeScreen", "playRandom", 900_000)],
+        preparation: Preparation::None,
+        ..Play::default()
+    });
+    let late = crowd.seen.refused.keys().any(|key| key.starts_with("games/{id}/answer: 409"));
+    assert!(late, "{}", summary(&crowd));
+    assert!(crowd.seen.failing.is_empty(), "{}", summary(&crowd));
+    assert!(crowd.seen.trends.contains_key("live_game_duration"), "{}", summary(&crowd));
+}
+
+#[test]
+fn a_match_that_nobody_joins_is_taken_back() {
+    let tamper: fn(&str, &mut Vec<u8>) = |name, body| {
+        let text = String::from_utf8_lossy(body);
+        let changed = match name {
+            "users" => text.replace("\"playing\"", "\"waiting_opponent\""),
+            "games/cancel_request_level" => text.replace("User is already matched.", ""),
+            _ => return,
+        };
+        *body = changed.into_bytes();
+    };
+    let crowd = play(&Play {
+        seed: seed(),
+        duration: Duration::from_secs(400),
+        weights: &[("homeScreen", "playRandom", 900_000)],
+        preparation: Preparation::None,
+        tamper: Some(tamper),
+        ..Play::default()
+    });
+    assert!(crowd.seen.counters.contains_key("live_game_cancel_requests"), "{}", summary(&crowd));
 }
 
 #[test]

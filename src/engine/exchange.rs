@@ -23,6 +23,7 @@ use super::origin::Origin;
 use super::sys;
 use super::timer::{Signal, SlotIndex, Slots};
 use super::tls::words_of;
+use super::turns::Turns;
 use crate::http::{ErrorKind, ParseError, Progress, Response, ResponseReader};
 
 /// What the exchange needs of its worker.
@@ -32,6 +33,7 @@ pub(super) struct Wire<'a> {
     pub(super) slot: SlotIndex,
     pub(super) connector: &'a Connector,
     pub(super) buffers: &'a Buffers,
+    pub(super) turns: &'a Turns,
 }
 
 impl Wire<'_> {
@@ -163,7 +165,10 @@ async fn write(
     timing: &mut Timing,
 ) -> Result<(), Failure> {
     let (result, written) = match &mut connection.stream {
-        Stream::Plain(stream) => write_plain(wire, stream, outgoing).await,
+        Stream::Plain(stream) => {
+            wire.turns.wait(wire.slot).await;
+            write_plain(wire, stream, outgoing).await
+        }
         Stream::Tls(stream) => {
             let mut result = stream.send(wire, &outgoing.bytes).await;
             if let (Ok(()), Some(body)) = (&result, &outgoing.body) {

@@ -34,6 +34,7 @@ mod sys;
 mod timer;
 mod tls;
 mod tracer;
+mod turns;
 mod watch;
 mod worker;
 

@@ -151,6 +151,7 @@ impl Player<'_> {
             slot: self.slot,
             connector: &worker.connector,
             buffers: &worker.buffers,
+            turns: &worker.turns,
         };
         let origin = match sending.origin {
             Some(origin) => Ok(origin),

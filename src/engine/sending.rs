@@ -67,7 +67,7 @@ impl Sending {
     /// [`Failure::InvalidRequest`] when a secret cannot stand in its place.
     pub(super) fn encode(session: &Session, worker: &Worker) -> Result<Self, Failure> {
         session.with_request(|request, vault| {
-            let mut bytes = worker.buffers.lend();
+            let mut bytes = worker.buffers.lend_for_request();
             let mut lines = Vec::new();
             let header_lines = if worker.plan.traceparent {
                 lines = with_traceparent(session, request, worker);
@@ -138,7 +138,7 @@ fn reader(request: &Request, limits: http::Limits) -> ResponseReader {
 
 /// The header lines with one that joins the server's log to the step, unless the bot sends its own.
 fn with_traceparent(session: &Session, request: &Request, worker: &Worker) -> Vec<u8> {
-    let mut lines = worker.buffers.lend();
+    let mut lines = worker.buffers.lend_for_request();
     lines.extend_from_slice(request.header_lines());
     let is_own = |line: &[u8]| {
         line.get(..TRACEPARENT.len())

@@ -29,6 +29,7 @@ use super::player::Player;
 use super::scribe::Outlet;
 use super::timer::{NEVER, SCAN_INTERVAL_US, SlotIndex, Slots, Timer, Woken};
 use super::tracer::{Failing, Tracer};
+use super::turns::Turns;
 use super::{DriverReport, driver, machine};
 use crate::metrics::{Recorder, ScenarioIndex, Snapshot, Stalls};
 
@@ -122,6 +123,7 @@ pub(super) struct Worker {
     pub(super) slots: Slots,
     pub(super) timer: Timer,
     pub(super) connector: Connector,
+    pub(super) turns: Turns,
     pub(super) buffers: Buffers,
     pub(super) recorder: RefCell<Recorder>,
     pub(super) tracer: Tracer,
@@ -130,6 +132,7 @@ pub(super) struct Worker {
     origins: RefCell<Vec<Rc<Origin>>>,
     facts: Rc<RunFacts>,
     scratch: Rc<Scratch>,
+    is_epoll: bool,
     bots_alive: Cell<u64>,
     bots_made: Cell<u64>,
     /// Bots in a session.
@@ -172,6 +175,8 @@ impl Worker {
             slots: Slots::new(),
             timer: Timer::new(clock)?,
             connector: Connector::new(plan, place, is_epoll),
+            turns: Turns::default(),
+            is_epoll,
             buffers: Buffers::default(),
             recorder: RefCell::new(recorder),
             tracer,
@@ -189,6 +194,10 @@ impl Worker {
 
     /// Starts the bots and keeps time until the last of them has ended.
     async fn run(self: Rc<Self>, link: Link) {
+        if self.is_epoll {
+            let worker = Rc::clone(&self);
+            monoio::spawn(async move { worker.turns.run(&worker.slots).await });
+        }
         for scenario in &self.scenarios {
             for _ in 0..scenario.pacing.bots_prepared() {
                 self.make_bot(scenario);
@@ -210,6 +219,7 @@ impl Worker {
         }
         let report = self.report(&link, watch.second, now);
         let failing = self.tracer.finish();
+        self.turns.stop();
         let message = Message::Done(link.index, Box::new(report), failing);
         let _coordinator_gone = link.messages.send(message);
     }

@@ -19,6 +19,8 @@ const TRIES_MAX: u32 = 3;
 /// From this status on the fault is the server's, and trying again may help.
 const SERVER_ERROR: u16 = 500;
 const UNAUTHORIZED: u16 = 401;
+/// The check of every answer that is read.
+const READABLE: &str = "answers can be read";
 
 /// A call to be made.
 pub(super) struct Call<'a> {
@@ -65,9 +67,12 @@ impl TallyUp {
     {
         let response = self.answer(ctx, call).await?;
         match response.json::<Envelope<T>>() {
-            Ok(envelope) => Ok(envelope.data),
+            Ok(envelope) => {
+                ctx.check(READABLE, true);
+                Ok(envelope.data)
+            }
             Err(error) => {
-                ctx.check("answers can be read", false);
+                ctx.check(READABLE, false);
                 let error = CallError { name: call.name, kind: CallErrorKind::Unreadable(error) };
                 ctx.counter(metrics::API_ERRORS, 1);
                 self.log(ctx, ("API", Level::Error), &error);

@@ -9,6 +9,9 @@ use crate::tallyup::documents::Game;
 use crate::tallyup::result::CallError;
 use crate::tallyup::{TallyUp, metrics};
 
+/// The status of a move in a round that is over.
+const CONFLICT: u16 = 409;
+
 /// Why a game could not be played to its end.
 pub(super) enum GameError {
     Call(CallError),
@@ -50,7 +53,13 @@ impl TallyUp {
             self.pause(ctx, site!("round.think"), (1_000, 10_000)).await;
             let answered = ctx.now();
             let round = game.round();
-            let mut latest = self.answer_round(ctx, game_id, &game).await?;
+            let mut latest = match self.answer_round(ctx, game_id, &game).await {
+                // The round's time was quicker: the game goes on without the move.
+                Err(GameError::Call(error)) if error.status() == CONFLICT => {
+                    self.load_game(ctx, game_id).await?
+                }
+                answer => answer?,
+            };
             while latest.round() == round && !latest.is_decided() {
                 if ctx.now().saturating_sub(answered) > DEADLINE {
                     return Err(GameError::Late("the end of a round"));
