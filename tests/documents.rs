@@ -240,6 +240,10 @@ fn every_command_of_the_documents_runs() {
     assert!(count >= 10, "only {count} commands were found");
 }
 
+fn is_word(word: &str) -> bool {
+    word.bytes().all(|byte| byte.is_ascii_lowercase())
+}
+
 /// `tallyho SUBCOMMAND … --flag` in running text, table or block.
 fn mentions(text: &str) -> Vec<(String, Vec<String>)> {
     let mut found = Vec::new();
@@ -252,7 +256,7 @@ fn mentions(text: &str) -> Vec<(String, Vec<String>)> {
             if words.next() != Some("tallyho") {
                 continue;
             }
-            let Some(subcommand) = words.next().filter(|word| !word.starts_with('-')) else {
+            let Some(subcommand) = words.next().filter(|word| is_word(word)) else {
                 continue;
             };
             let flags = words

@@ -282,3 +282,27 @@ fn check_says_all_that_is_wrong_at_once_and_exits_2() {
     let output = tallyho(&["check", "scenarios/hello.json"]);
     assert_eq!(output.status.code(), Some(0));
 }
+
+#[test]
+fn user_agent_is_the_files_unless_a_request_has_its_own() {
+    let (heads, seen) = std::sync::mpsc::channel();
+    let server = servers::RawServer::start(move |mut stream| {
+        while let Some(head) = servers::read_request(&mut stream) {
+            let _test_is_over = heads.send(head);
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").expect("sent");
+        }
+    });
+    let scratch = Scratch::new("user-agent");
+    let text = r#"{"vus": 1, "iterations": 1, "userAgent": "player ${bot}", "steps": [
+        {"get": "/plain"}, {"get": "/own", "headers": {"user-agent": "mine"}}]}"#;
+    let file = scratch.file("agent.json", text);
+    let file = file.to_str().expect("a plain path");
+    run(&[file, "--target", &server.url(""), "--quiet"]).expect_exit(0);
+    let lines: Vec<String> = (0..3)
+        .filter_map(|_| seen.try_recv().ok())
+        .filter(|head| head.starts_with("GET /plain ") || head.starts_with("GET /own "))
+        .flat_map(|head| head.lines().map(str::to_owned).collect::<Vec<_>>())
+        .filter(|line| line.to_lowercase().starts_with("user-agent:"))
+        .collect();
+    assert_eq!(lines, ["User-Agent: player 0", "user-agent: mine"]);
+}

@@ -66,11 +66,11 @@ pub(super) static SCENARIO_FILE: Shape = Shape {
         key("gracefulRampDown", Kind::LoadDuration, "The same for bots removed by a ramp."),
         key("scenarios", Kind::Map(&Kind::Object(&SCENARIO)), "Several loads in one run."),
         key("thresholds", THRESHOLDS, "What the run must keep to, by metric."),
-        key("tags", TEMPLATES, "Put on all metrics."),
+        key("tags", Kind::Ignored, "metrics have the tags of docs/load-profiles.md and no others"),
         key("setupTimeout", Kind::LoadDuration, "How long set-up may take; 60 s without it."),
         key("teardownTimeout", Kind::LoadDuration, "How long teardown may take; 60 s without it."),
-        key("connections", Kind::WordOr(&["perBot"], &CONNECTIONS), "Who owns connections."),
-        key("userAgent", Kind::Text, "The User-Agent header."),
+        key("connections", Kind::Word(&["perBot"]), "Who owns connections: each bot."),
+        key("userAgent", Kind::Text, "The User-Agent header of requests that have none."),
         key("maxRedirects", Kind::Integer(0), "Redirects that a request follows; 10 without it."),
         key("cookies", Kind::Bool, "False: no cookie is kept or sent."),
         key("insecureSkipTLSVerify", Kind::Bool, "Accept any certificate."),
@@ -144,7 +144,7 @@ pub(super) static SCENARIO: Shape = Shape {
         key("startTime", Kind::LoadDuration, "How long to wait before it begins."),
         key("gracefulStop", Kind::LoadDuration, "How long sessions may take to finish; 30 s."),
         key("env", TEMPLATES, "Values of `env.NAME` in this scenario."),
-        key("tags", TEMPLATES, "Put on the metrics of this scenario."),
+        key("tags", Kind::Ignored, "a scenario's name is the tag of its metrics"),
         key("vus", Kind::Integer(1), "Bots that run at once."),
         key("iterations", Kind::Integer(1), "Sessions: in all, or of each bot."),
         key("maxDuration", Kind::LoadDuration, "How long iterations may take together; 10 m."),
@@ -181,13 +181,6 @@ static THRESHOLD: Shape = Shape {
         key("delayAbortEval", Kind::LoadDuration, "How long to wait before that."),
         key("failOnNoData", Kind::Bool, "Fail when nothing was measured that it speaks of."),
     ],
-};
-
-static CONNECTIONS: Shape = Shape {
-    name: "connections",
-    about: "Connections shared by the bots of a worker.",
-    verbs: &[],
-    keys: &[required("shared", Kind::Integer(1), "Connections of each worker.")],
 };
 
 static TLS_AUTH: Shape = Shape {

@@ -40,9 +40,8 @@ pub use once::{Printer, hide_placeholders};
 pub use parameters::Environment;
 pub(crate) use parameters::scheme_and_secret;
 pub use plan::{
-    Abort, BotKind, BotPlan, Certificates, ClientCertificate, Connections, Load, Network, NoData,
-    OnNoFreeBot, Plan, Policy, Profile, Resumption, Select, Stage, Supply, Threshold, TlsVersion,
-    Weight,
+    Abort, BotKind, BotPlan, Certificates, ClientCertificate, Load, Network, NoData, OnNoFreeBot,
+    Plan, Policy, Profile, Resumption, Select, Stage, Supply, Threshold, TlsVersion, Weight,
 };
 pub use profile::{Overrides, parse_stage};
 pub use schema::json_schema;

@@ -32,12 +32,6 @@ pub struct Plan {
     pub thresholds: Vec<Threshold>,
     /// Metrics of the scenario's own, for which thresholds may be written.
     pub metrics: Vec<tallyho_replay::flow::Metric>,
-    /// Put on all metrics.
-    pub tags: Vec<(String, String)>,
-    /// Who owns connections.
-    pub connections: Connections,
-    /// The User-Agent header; none for the engine's own.
-    pub user_agent: Option<String>,
     /// How connections are made and secured.
     pub network: Network,
     /// Bots of one task, for numbering; none: the sum of what the loads need at most.
@@ -89,15 +83,6 @@ pub enum BotKind {
         /// Its configuration, a JSON object.
         config: String,
     },
-}
-
-/// Who owns connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Connections {
-    /// Each bot, as a real client does.
-    PerBot,
-    /// So many of each worker are shared by its bots.
-    Shared(u32),
 }
 
 /// How connections are made and secured; none: as without a scenario.
@@ -214,8 +199,6 @@ pub struct Load {
     pub start_time: Duration,
     /// How long sessions may take to finish at its end.
     pub graceful_stop: Duration,
-    /// Put on its metrics.
-    pub tags: Vec<(String, String)>,
 }
 
 /// How sessions are started: k6's executors.

@@ -15,7 +15,7 @@ use super::format::SCENARIO_FILE;
 use super::json::{Member, Node, Value};
 use super::network;
 use super::parameters::{Parameter, Parameters};
-use super::plan::{Abort, BotKind, BotPlan, Connections, Load, Network, NoData, Plan, Threshold};
+use super::plan::{Abort, BotKind, BotPlan, Load, Network, NoData, Plan, Threshold};
 use super::profile::{GRACEFUL, ProfileReader};
 use super::shape::{self, Kind, Strays, ratio_ppm};
 use super::tallyup;
@@ -100,12 +100,6 @@ impl<'a> PlanReader<'a> {
             profile.duration(key).unwrap_or(SETUP_TIMEOUT)
         };
         let integer = |key: &str| root.get(key)?.scalar()?.trim().parse::<u64>().ok();
-        let connections = match root.get("connections").and_then(|node| node.get("shared")) {
-            Some(shared) => Connections::Shared(
-                shared.scalar().and_then(|text| text.trim().parse().ok()).unwrap_or(1),
-            ),
-            None => Connections::PerBot,
-        };
         if self.registered.is_none() && root.get("config").is_some() {
             let range = root.member("config").map_or(0..0, |member| member.key_range.clone());
             let title = "`config` does nothing";
@@ -124,9 +118,6 @@ impl<'a> PlanReader<'a> {
             teardown_timeout: timeout(self, "teardownTimeout"),
             thresholds: self.thresholds(),
             metrics: self.metrics(),
-            tags: plain_members(root.get("tags")),
-            connections,
-            user_agent: root.get("userAgent").and_then(Node::text).map(str::to_owned),
             network: Network::default(),
             bots_per_task: integer("vusMax").filter(|bots| *bots > 0),
             secrets: self.secrets(),
@@ -416,12 +407,7 @@ impl<'a> PlanReader<'a> {
         let mut reader = ProfileReader { node, found: self.found };
         let start_time = reader.duration("startTime").unwrap_or(Duration::ZERO);
         let graceful_stop = reader.duration("gracefulStop").unwrap_or(GRACEFUL);
-        let tags = if name == DEFAULT_BOT && node.get("scenarios").is_some() {
-            Vec::new()
-        } else {
-            plain_members(node.get("tags").filter(|_| node.range != self.root.range))
-        };
-        Load { name: name.to_owned(), bot, profile, start_time, graceful_stop, tags }
+        Load { name: name.to_owned(), bot, profile, start_time, graceful_stop }
     }
 
     /// The index of a bot in the plan, which gets it if it is not there.

@@ -104,7 +104,7 @@ impl BotReader<'_> {
         );
     }
 
-    /// The request's own headers, and those of `defaults` that it does not replace.
+    /// The request's own headers, and those of `defaults` and `userAgent` that it does not replace.
     fn headers(&mut self, node: &Node) -> Vec<(String, Template)> {
         self.header_names(node.get("headers"));
         let mut headers = self.texts.templates(node.get("headers"));
@@ -113,6 +113,12 @@ impl BotReader<'_> {
             if !headers.iter().any(|(known, _)| known.eq_ignore_ascii_case(&name)) {
                 headers.push((name, value));
             }
+        }
+        let agent = self.shared.root.get("userAgent").cloned();
+        if let Some(agent) = agent
+            && !headers.iter().any(|(known, _)| known.eq_ignore_ascii_case("user-agent"))
+        {
+            headers.push(("User-Agent".into(), self.texts.template(&agent, Sight::Nothing)));
         }
         headers
     }
