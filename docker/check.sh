@@ -1,7 +1,9 @@
 #!/bin/bash
 # Takes the Dockerfile's steps without a Docker engine, as far as they go: the build stage with the
 # toolchain of this machine, the final stage in a scratch root made by debootstrap (root only).
-#   docker/check.sh [BINARY]   with a binary that is built already, the build step is left out
+#   docker/check.sh            all of it
+#   docker/check.sh BINARY     with a binary that is built already, the build step is left out
+#   docker/check.sh --context  only what can be seen in a second: instructions and build context
 set -euo pipefail
 cd "$(dirname "$0")/.."
 fail() { echo "error: $*" >&2; exit 1; }
@@ -29,6 +31,7 @@ while read -r pattern; do
 done < .dockerignore
 (cd "$scratch/context" && cargo metadata --locked --format-version 1 --no-deps >/dev/null)
 
+[ "${1:-}" != --context ] || exit 0
 binary=${1:-}
 if [ -z "$binary" ]; then
   step "RUN cargo build"
