@@ -13,13 +13,13 @@ use crate::state::State;
 pub struct RecordTap(pub(super) Rc<State>);
 
 impl RecordTap {
-    /// As [`Session::record_size`].
+    /// As [`record_size`](crate::Session::record_size).
     #[must_use]
     pub fn record_size(&self) -> usize {
         self.0.own.borrow().recorder.size()
     }
 
-    /// As [`Session::take_record`].
+    /// As [`take_record`](crate::Session::take_record).
     pub fn take_record(&self, out: &mut Vec<u8>) {
         self.0.own.borrow_mut().recorder.take(out);
     }
