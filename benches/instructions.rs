@@ -59,8 +59,8 @@ fn count() -> BTreeMap<String, u64> {
     std::fs::create_dir_all(&folder).expect("a folder below target/tmp");
     let out = folder.join("out");
     let status = Command::new("valgrind")
-        .args(["--tool=callgrind", "--toggle-collect=*instructions*counted*"])
-        .arg("--dump-after=*instructions*counted*")
+        .args(["--tool=callgrind", "--toggle-collect=instructions::counted"])
+        .arg("--dump-after=instructions::counted")
         .arg(format!("--callgrind-out-file={}", out.display()))
         .arg("--log-file=/dev/null")
         .arg(std::env::current_exe().expect("this program has a path"))
