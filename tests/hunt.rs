@@ -358,12 +358,21 @@ fn a_breakpoint_in_a_bots_own_code_is_hit_while_its_session_replays() {
     let server = Shop::refusing_from(0).server;
     let ended = run(&[&server.url("/orders"), "-n", "5", "-c", "1"]).expect_exit(0);
     let binary = env!("CARGO_BIN_EXE_tallyho");
-    let output = std::process::Command::new("gdb")
-        .args(["-batch", "-nx", "-ex", "rbreak SingleRequest.*session", "-ex", "run", "-ex", "bt"])
-        .args(["--args", binary, "replay", &folder(&ended), "--session", "3/0"])
-        .output()
-        .expect("gdb runs");
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let code = include_str!("../bots/src/single_request.rs");
+    let line = code.lines().position(|line| line.contains(".send_prepared(")).expect("it sends");
+    let debug = |breakpoint: &str| {
+        let output = std::process::Command::new("gdb")
+            .args(["-batch", "-nx", "-ex", breakpoint, "-ex", "run", "-ex", "bt"])
+            .args(["--args", binary, "replay", &folder(&ended), "--session", "3/0"])
+            .output()
+            .expect("gdb runs");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let mut text = debug(&format!("break single_request.rs:{}", line + 1));
+    if !text.contains("Breakpoint ") {
+        // A build without debug information knows names only.
+        text = debug("rbreak SingleRequest.*session");
+    }
     let stopped = text.rfind("Breakpoint ").map(|at| &text[at..]);
     let stopped = stopped.unwrap_or_else(|| panic!("{text}"));
     for part in ["SingleRequest", "session", "Replayer"] {
