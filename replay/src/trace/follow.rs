@@ -1,8 +1,8 @@
 //! Reads a trace that is still being written.
 //!
-//! A session that has just failed is looked for from the end of the file backwards, so that it costs
-//! what was written since the session began, however long the run has lasted. What was scanned is
-//! not scanned again.
+//! A session that has just failed is looked for from the end of the file backwards, so that it
+//! costs what was written since the session began, however long the run has lasted. What was
+//! scanned is not scanned again.
 
 use std::io::{Read, Seek};
 use std::ops::ControlFlow;
