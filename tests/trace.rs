@@ -534,7 +534,7 @@ impl Drop for SmallDisk {
 fn on_a_small_disk_the_run_goes_on_or_waits_or_ends_as_the_user_wants() {
     let server = counting();
     let url = server.url("/");
-    // Bots that wait for the disk are late, and the verdict says so: that is not what is asked here.
+    // Bots that wait for the disk are late, and the verdict says so: that is not asked here.
     let words =
         |mode| [&url, "-n", "20000", "-c", "5", "--allow-degraded", "--on-not-recorded", mode];
     for mode in ["continue", "wait", "abort"] {

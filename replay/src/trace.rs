@@ -13,6 +13,7 @@ mod batch;
 mod block;
 mod columns;
 mod exchange;
+mod follow;
 mod header;
 mod index;
 mod ledger;

@@ -6,8 +6,9 @@
 
 mod support;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::io::Cursor;
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::time::Duration;
@@ -285,6 +286,63 @@ fn a_trace_cut_at_any_byte_keeps_every_session_wholly_before_the_cut() {
     }
 }
 
+/// A file that grows while it is read.
+#[derive(Clone, Default)]
+struct Growing {
+    bytes: Rc<RefCell<Vec<u8>>>,
+    at: u64,
+}
+
+impl Read for Growing {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let bytes = self.bytes.borrow();
+        let mut cursor = Cursor::new(bytes.as_slice());
+        cursor.set_position(self.at);
+        let read = cursor.read(into)?;
+        self.at += read as u64;
+        Ok(read)
+    }
+}
+
+impl Seek for Growing {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let bytes = self.bytes.borrow();
+        let mut cursor = Cursor::new(bytes.as_slice());
+        cursor.set_position(self.at);
+        self.at = cursor.seek(to)?;
+        Ok(self.at)
+    }
+}
+
+#[test]
+fn a_trace_that_grows_is_followed_and_its_sessions_are_found_from_the_end() {
+    for_each_seed(10, |seed| {
+        let trace = written(seed, &live(seed, 3, 6), 4);
+        let file = Growing::default();
+        let (mut size, mut n) = (trace.ends[0], 0);
+        file.bytes.borrow_mut().extend_from_slice(&trace.bytes[..size]);
+        let mut reader = TraceReader::open(file.clone()).expect("a header");
+        while size < trace.bytes.len() {
+            size = trace.bytes.len().min(size + random(seed, n).between(1..=400) as usize);
+            n += 1;
+            *file.bytes.borrow_mut() = trace.bytes[..size].to_vec();
+            reader.advance().expect("memory");
+            let mut anew = open(&trace.bytes[..size]).expect("a trace");
+            assert_eq!((reader.blocks(), reader.bytes()), (anew.blocks(), anew.bytes()));
+            assert_eq!((reader.torn(), reader.damages()), (anew.torn(), anew.damages()));
+            let all = all(&mut anew, &Wanted::default());
+            for who in trace.sessions.keys() {
+                let found = reader.latest(*who).expect("memory");
+                assert_eq!(found.as_ref(), all.get(who), "{who} of {size} bytes");
+            }
+        }
+        // The writer cuts off what it could not write.
+        file.bytes.borrow_mut().truncate(trace.ends[1]);
+        reader.advance().expect("memory");
+        assert_eq!((reader.blocks(), reader.torn()), (2, None));
+    });
+}
+
 #[test]
 fn a_trace_that_was_cut_is_recovered_and_its_sums_add_up() {
     let trace = written(3, &live(3, 4, 4), 4);
@@ -372,16 +430,16 @@ struct Full {
     is_full: bool,
 }
 
-impl std::io::Write for Full {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+impl io::Write for Full {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.is_full {
-            return Err(std::io::ErrorKind::StorageFull.into());
+            return Err(io::ErrorKind::StorageFull.into());
         }
         self.bytes.extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
-    fn flush(&mut self) -> std::io::Result<()> {
+    fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
 }

@@ -3,6 +3,8 @@
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use s3s::auth::SimpleAuth;
@@ -66,6 +68,15 @@ impl Bucket {
 
     pub fn path(&self, key: &str) -> PathBuf {
         self.folder.path().join(BUCKET).join(key)
+    }
+
+    /// An object's metadata, from the server's own notes.
+    pub fn metadata(&self, key: &str) -> serde_json::Value {
+        let [bucket, object] = [BUCKET, key].map(|text| URL_SAFE_NO_PAD.encode(text));
+        let name = format!(".bucket-{bucket}.object-{object}.metadata.json");
+        let text = std::fs::read_to_string(self.folder.path().join(name));
+        let notes: serde_json::Value = serde_json::from_str(&text.expect("notes")).expect("JSON");
+        notes["user_metadata"].clone()
     }
 
     /// The keys of all objects, in order; without the server's own notes.

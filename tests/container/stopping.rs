@@ -38,6 +38,9 @@ fn a_signal_during_the_load_drains_it_and_uploads_results_that_say_they_are_part
     let uuid = ended.uuid();
     let parsed = lambda::parse(&bucket.read(&format!("results/t/{uuid}.json")));
     assert!(parsed.test_duration > 1.0 && parsed.test_duration < 60.0, "{parsed:?}");
+    for key in [format!("results/t/{uuid}.json"), format!("runs/t/{uuid}/run.json")] {
+        assert_eq!(bucket.metadata(&key)["tallyho-partial"], "true", "{key}");
+    }
     let report = bucket.read(&format!("runs/t/{uuid}/run.json"));
     let report: serde_json::Value = serde_json::from_str(&report).expect("JSON");
     assert_eq!(report["run"]["stopped_by"], "a signal");
@@ -57,6 +60,8 @@ fn a_signal_during_the_pause_ends_it_and_uploads_results_that_are_whole() {
     let report = bucket.read(&format!("runs/t/{}/run.json", ended.uuid()));
     let report: serde_json::Value = serde_json::from_str(&report).expect("JSON");
     assert!(report["run"]["stopped_by"].is_null());
+    let metadata = bucket.metadata(&format!("results/t/{}.json", ended.uuid()));
+    assert!(metadata["tallyho-partial"].is_null(), "it is whole: {metadata}");
     expect_whole(&bucket);
 }
 

@@ -105,6 +105,8 @@ pub struct Wanted {
     pub failing: bool,
     /// Those that fail for this reason.
     pub signature: Option<String>,
+    /// Those in blocks from this byte on.
+    pub from: u64,
 }
 
 impl Wanted {
@@ -123,9 +125,9 @@ impl Wanted {
 /// Reads a trace.
 #[derive(Debug)]
 pub struct TraceReader<R> {
-    input: R,
+    pub(super) input: R,
     header: Header,
-    scanned: Scanned,
+    pub(super) scanned: Scanned,
     /// From the index, if there is one and nothing follows it.
     index: Option<(Totals, Vec<BlockSummary>)>,
 }
@@ -137,7 +139,7 @@ impl<R: Read + Seek> TraceReader<R> {
     /// If it is none that this build can read. Damage behind its header is no error here: see
     /// [`TraceReader::damages`].
     pub fn open(mut input: R) -> Result<Self, TraceError> {
-        let scanned = scan(&mut input)?;
+        let scanned = scan(&mut input, Scanned::default())?;
         let first = *scanned.places.first().ok_or(TraceError::NoHeader)?;
         let header = payload(&mut input, first).map_err(TraceError::Io)?;
         let header = (first.head.kind == BlockKind::Header)
@@ -361,8 +363,8 @@ impl<R: Read + Seek> TraceReader<R> {
 
     /// The blocks that may hold what is wanted: all, unless an index says more.
     fn record_places(&self, wanted: &Wanted) -> Vec<Place> {
-        let mut places: Vec<Place> =
-            self.scanned.places.iter().filter(|place| holds_records(place)).copied().collect();
+        let is_in = |place: &&Place| holds_records(place) && place.offset >= wanted.from;
+        let mut places: Vec<Place> = self.scanned.places.iter().filter(is_in).copied().collect();
         if let (Some((_, blocks)), Some(bot), Some(session)) =
             (&self.index, wanted.bot, wanted.session)
         {
@@ -376,7 +378,7 @@ impl<R: Read + Seek> TraceReader<R> {
     }
 
     /// A block's batch; nothing if the block says what cannot be, which is noted as damage.
-    fn batch(&mut self, place: Place) -> Result<Option<(Batch, Contents)>, TraceError> {
+    pub(super) fn batch(&mut self, place: Place) -> Result<Option<(Batch, Contents)>, TraceError> {
         let payload = payload(&mut self.input, place).map_err(TraceError::Io)?;
         let batch = payload
             .and_then(|payload| unpack(&payload, COLUMNS).ok())

@@ -90,11 +90,13 @@ pub(super) struct Scanned {
     pub(super) bytes: u64,
 }
 
-/// Scans a whole file.
-pub(super) fn scan<R: Read + Seek>(input: &mut R) -> Result<Scanned, TraceError> {
+/// Scans a file, or what was added to it since `found`.
+pub(super) fn scan<R: Read + Seek>(input: &mut R, found: Scanned) -> Result<Scanned, TraceError> {
     let bytes = input.seek(SeekFrom::End(0)).map_err(TraceError::Io)?;
-    let mut scan = Scan { input, candidates: 0, found: Scanned { bytes, ..Scanned::default() } };
-    scan.run()?;
+    let start = found.torn.map_or(found.bytes, |torn| torn.offset);
+    let (start, found) = if start <= bytes { (start, found) } else { (0, Scanned::default()) };
+    let mut scan = Scan { input, candidates: 0, found: Scanned { bytes, torn: None, ..found } };
+    scan.run(start)?;
     Ok(scan.found)
 }
 
@@ -113,8 +115,7 @@ enum At {
 }
 
 impl<R: Read + Seek> Scan<'_, R> {
-    fn run(&mut self) -> Result<(), TraceError> {
-        let mut at = 0;
+    fn run(&mut self, mut at: u64) -> Result<(), TraceError> {
         while at < self.found.bytes {
             match self.look(at)? {
                 At::Block(place) => {

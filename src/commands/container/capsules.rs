@@ -8,14 +8,13 @@
 
 use std::fs::File;
 use std::io;
-use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context;
-use tallyho_replay::trace::{TraceReader, Wanted};
+use tallyho_replay::trace::{TraceError, TraceReader};
 
 use crate::commands::trace::write_capsule;
 use crate::container::{Task, print};
@@ -25,8 +24,9 @@ use crate::s3::{Body, NewObject, Store};
 
 /// How long a failing session may go on before it is cut out of the trace.
 const WAIT: Duration = Duration::from_secs(2);
-/// A trace longer than this is not read while the load goes on: that would take a core for seconds.
-const TRACE_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// How often the thread looks at what was added to the trace: all of it at the first failure could
+/// take a core for seconds.
+const FOLLOW: Duration = Duration::from_secs(5);
 /// How long an upload may take.
 const WITHIN: Duration = Duration::from_secs(60);
 
@@ -65,12 +65,24 @@ impl Capsules {
 
 impl Source {
     fn work(&self, failures: &Receiver<NewFailure>) {
-        while let Ok(first) = failures.recv() {
+        let mut trace = None;
+        loop {
+            let first = match failures.recv_timeout(FOLLOW) {
+                Ok(first) => first,
+                Err(RecvTimeoutError::Timeout) => {
+                    // What is wrong with the trace is said when a session is wanted of it.
+                    let _said_later = self.follow(&mut trace);
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
             std::thread::sleep(WAIT);
             let mut new = vec![first];
             new.extend(failures.try_iter());
             for failure in new {
-                if let Err(error) = self.upload(&failure) {
+                let uploaded =
+                    self.follow(&mut trace).and_then(|trace| self.upload(&failure, trace));
+                if let Err(error) = uploaded {
                     print(&format!(
                         "new failure: {}, session {}; it will be in the trace: {error:#}\n",
                         failure.signature, failure.who
@@ -80,29 +92,30 @@ impl Source {
         }
     }
 
-    /// Cuts the session out and uploads it.
-    fn upload(&self, NewFailure { signature, who }: &NewFailure) -> anyhow::Result<()> {
-        let trace = self.folder.join(format!("trace-{}.tly", self.task.index));
-        let file = File::open(&trace).with_context(|| trace.display().to_string())?;
-        let size = file.metadata()?.len();
-        anyhow::ensure!(size <= TRACE_BYTES_MAX, "the trace has {size} bytes already");
-        let mut reader = TraceReader::open(file)?;
-        let wanted = Wanted {
-            scenario: Some(who.scenario),
-            bot: Some(who.bot),
-            session: Some(who.session),
-            ..Wanted::default()
+    /// The trace, read up to its end.
+    fn follow<'a>(
+        &self,
+        reader: &'a mut Option<TraceReader<File>>,
+    ) -> anyhow::Result<&'a mut TraceReader<File>> {
+        let path = self.folder.join(format!("trace-{}.tly", self.task.index));
+        let trace = match reader.take() {
+            Some(mut trace) => trace.advance().map(|()| trace),
+            None => File::open(&path).map_err(TraceError::Io).and_then(TraceReader::open),
         };
-        let mut found = None;
-        reader.sessions(&wanted, |session| {
-            found = Some(session);
-            ControlFlow::Break(())
-        })?;
-        let session = found.context("it is not written yet")?;
-        let exchange = reader.exchange(*who)?;
+        Ok(reader.insert(trace.with_context(|| path.display().to_string())?))
+    }
+
+    /// Cuts the session out and uploads it.
+    fn upload(
+        &self,
+        NewFailure { signature, who }: &NewFailure,
+        trace: &mut TraceReader<File>,
+    ) -> anyhow::Result<()> {
+        let session = trace.latest(*who)?.context("it is not written yet")?;
+        let exchange = trace.exchange(*who)?;
         let name = format!("capsule-{}-{}.tly", who.bot, who.session);
         let path = self.folder.join(&name);
-        write_capsule(&path, reader.header(), session, exchange)?;
+        write_capsule(&path, trace.header(), session, exchange)?;
         let address = self.task.file(&name);
         let replay = quoted(&address.to_string());
         let metadata = Vec::new();
