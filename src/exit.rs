@@ -43,8 +43,24 @@ impl fmt::Display for BadUsage {
 
 impl std::error::Error for BadUsage {}
 
+/// A bot ended the run before it had begun: set-up's; ends with [`Exit::Aborted`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BotAborted(pub String);
+
+impl fmt::Display for BotAborted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for BotAborted {}
+
 /// Prints an error, with its causes on the same line, and says how to exit.
 pub fn report(error: &anyhow::Error) -> Exit {
     eprintln!("error: {error:#}");
-    if error.is::<BadUsage>() { Exit::BadUsage } else { Exit::CouldNotRun }
+    match error {
+        _ if error.is::<BadUsage>() => Exit::BadUsage,
+        _ if error.is::<BotAborted>() => Exit::Aborted,
+        _ => Exit::CouldNotRun,
+    }
 }

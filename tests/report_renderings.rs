@@ -3,8 +3,11 @@
 mod fixture;
 
 use fixture::{golden, report};
+use tallyho::metrics::threshold::Outcome;
 use tallyho::report::text::{Colour, Mode, Options};
-use tallyho::report::{TimeUnit, hgrm, junit, k6_summary, markdown, text};
+use tallyho::report::{
+    FailingReport, Planted, Report, TimeUnit, hgrm, junit, k6_summary, markdown, text,
+};
 
 #[test]
 fn text_at_80_columns_is_as_in_the_golden_file() {
@@ -62,4 +65,89 @@ fn the_k6_summary_is_as_in_the_golden_file() {
 #[test]
 fn hgrm_is_as_in_the_golden_file() {
     golden("report.hgrm", &hgrm::render(&report()));
+}
+
+/// The text between a title and the next, as one line.
+fn section(report: &Report, title: &str) -> String {
+    let text = text::render(report, &Options::default());
+    let rest = text.split_once(&format!("█ {title}\n")).map_or("", |(_, rest)| rest);
+    let section = rest.split('█').next().unwrap_or_default();
+    section.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn the_last_words_say_whether_the_run_passed() {
+    let mut report = report();
+    report.verdict.state = tallyho::report::State::Ok;
+    let (failed, started) = (report.summary.failed, report.summary.started);
+    let sessions = format!("{failed} of {started} sessions failed");
+    let all = report.thresholds.len();
+    let bad = report.thresholds.iter().filter(|threshold| threshold.failed).count();
+    let words = format!("✗ failed: {bad} of {all} thresholds did not hold; {sessions}");
+    assert_eq!(section(&report, "RESULT"), words);
+    report.thresholds.retain(|threshold| threshold.outcome == Outcome::Pass);
+    let left = report.thresholds.len();
+    let words = format!("✓ passed: {left} of {left} thresholds held; {sessions}");
+    assert_eq!(section(&report, "RESULT"), words);
+    report.thresholds.truncate(1);
+    report.summary.failed = 0;
+    assert_eq!(section(&report, "RESULT"), "✓ passed: its threshold held; no session failed");
+    report.verdict.state = tallyho::report::State::Invalid;
+    assert!(section(&report, "RESULT").starts_with("✗ invalid: the load was not what"));
+    report.run.stopped_by = Some("a signal".to_owned());
+    assert!(section(&report, "RESULT").starts_with("✗ stopped early by a signal;"));
+    report.run.stopped_by = None;
+    report.verdict.state = tallyho::report::State::Degraded;
+    report.thresholds.clear();
+    let words = "✓ done; without thresholds there is nothing to fail; no session failed";
+    assert_eq!(section(&report, "RESULT"), words);
+}
+
+#[test]
+fn many_kinds_of_failing_sessions_are_counted_and_a_few_are_listed() {
+    let mut report = report();
+    let kind = |number: u64| FailingReport {
+        signature: format!("GET /{number}: unexpected status 503 (in shop.order)"),
+        count: 100 - number,
+        example: format!("{number}/0"),
+        steps: 7,
+        replay: Some(format!("tallyho replay runs/2f6c1a9e --session {number}/0")),
+    };
+    report.failing = (0..60).map(kind).collect();
+    let text = section(&report, "FAILING SESSIONS");
+    let first = "100 GET /0: unexpected status 503 (in shop.order), 7 steps or more \
+                 tallyho replay runs/2f6c1a9e --session 0/0";
+    assert!(text.starts_with(first), "{text}");
+    let rest: u64 = (8..60).map(|number| 100 - number).sum();
+    let last = format!(
+        "{rest} that failed in 52 other ways; all of them are listed by \
+         tallyho sessions runs/2f6c1a9e --failing"
+    );
+    assert!(text.ends_with(&last), "{text}");
+    let whole = text::render(&report, &Options::default());
+    let lines = whole.lines().skip_while(|line| !line.ends_with("FAILING SESSIONS"));
+    let lines = lines.take_while(|line| !line.ends_with("GENERATOR")).count();
+    assert!(lines <= 24, "{lines} lines: the rest of the report is out of sight");
+}
+
+#[test]
+fn faults_that_the_stand_in_planted_are_told_before_the_failures() {
+    let mut report = report();
+    assert_eq!(section(&report, "PLANTED FAULTS"), "", "with a target of one's own");
+    report.tasks[0].planted = Some(Planted {
+        faults: "status=0.1%".to_owned(),
+        status: 11,
+        reset: 2,
+        slow: 30,
+        ..Planted::default()
+    });
+    report.totals.counters.insert("requests_repeated".to_owned(), 3);
+    let text = section(&report, "PLANTED FAULTS");
+    for part in [
+        "11 times with status 503, 2 times by a reset of the connection (3 of all requests were",
+        "0 times with half of the JSON; 30 answers were late.",
+        "--faults status=0.1%; leave them out with --faults none.",
+    ] {
+        assert!(text.contains(part), "`{part}` is not in {text}");
+    }
 }

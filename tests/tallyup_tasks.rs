@@ -13,7 +13,7 @@ const EXE: &str = env!("CARGO_BIN_EXE_tallyho");
 
 const SCENARIO: &str = r#"{
   "bot": "tallyup", "executor": "constant-vus", "vus": 3, "vusMax": 3, "duration": "1s",
-  "gracefulStop": "1s", "config": { "heartbeat": false, "setUpPauseSec": 0 }
+  "gracefulStop": "1s", "delayScale": 0.05, "config": { "heartbeat": false, "setUpPauseSec": 0 }
 }"#;
 
 fn play(scratch: &Scratch, target: &str, task: &str) -> Output {
@@ -41,4 +41,10 @@ fn a_bot_without_an_account_number_ends_the_run_of_its_task() {
     let text = String::from_utf8_lossy(&beyond.stdout).into_owned();
     assert_eq!(beyond.status.code(), Some(108), "{text}");
     assert!(text.contains("bot numbers above 99999 have no phone number"), "{text}");
+    // One task further even set-up has no account: the run ends before it began, in the same way.
+    let beyond = play(&scratch, &target, "33334");
+    let text = String::from_utf8_lossy(&beyond.stderr).into_owned();
+    assert_eq!(beyond.status.code(), Some(108), "{text}");
+    let reason = "set-up ended the run: bot numbers above 99999 have no phone number";
+    assert!(text.contains(reason), "{text}");
 }

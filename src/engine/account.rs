@@ -53,6 +53,7 @@ impl Worker {
         for (name, by) in [
             (CONNECTIONS_OPENED, timing.connections_opened),
             (STALE_CONNECTIONS, timing.stale_connections),
+            (REPEATS, timing.repeats),
             (ADDRESSES_SKIPPED, timing.addresses_skipped),
             (HANDSHAKES_FULL, timing.handshakes_full),
             (HANDSHAKES_RESUMED, timing.handshakes_resumed),
@@ -107,6 +108,9 @@ const CONNECTIONS_OPENED: &str = "connections_opened";
 /// Kept connections that the server had closed when a request was about to use them. Where a
 /// request may be repeated it then went over a new one, so the event would otherwise be unseen.
 const STALE_CONNECTIONS: &str = "stale_connections";
+/// Requests that went over the wire twice, since the kept connection of the first time broke before
+/// a byte of the answer. Each counts once, with the time that both took.
+const REPEATS: &str = "requests_repeated";
 /// Addresses of a name that refused a connection, so that the next one was asked.
 const ADDRESSES_SKIPPED: &str = "addresses_skipped";
 /// TLS handshakes, by whether they were shortened by an earlier one.

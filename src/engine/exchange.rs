@@ -73,6 +73,12 @@ pub(super) struct Timing {
     pub(super) connections_opened: u32,
     /// Attempts that met a connection which the server had closed.
     pub(super) stale_connections: u32,
+    /// Times that the request was sent again, since the kept connection broke.
+    pub(super) repeats: u32,
+    /// Not a byte of the request left over the connection that broke.
+    pub(super) is_unsent: bool,
+    /// The kept connection that broke was reset, not closed.
+    pub(super) is_reset: bool,
     /// Addresses that refused a connection which another one then was asked for.
     pub(super) addresses_skipped: u32,
     pub(super) handshakes_full: u32,
@@ -96,8 +102,10 @@ pub(super) type Received = (Response, Vec<u8>);
 /// Sends the request and reads the response, within the request's time. `timing` tells what
 /// happened, also on failure.
 ///
-/// A kept connection that the server had already closed is replaced once for a request that may be
-/// repeated; the time lost stays in the measurement, and the event is counted.
+/// A kept connection that breaks before a byte of the answer is replaced once for a request that
+/// may be repeated, as HTTP libraries and browsers do (RFC 9110, 9.2.2), or of which nothing has
+/// been sent; the time lost stays in the measurement, and the event is counted. Any other request
+/// fails: the server may have acted upon it.
 pub(super) async fn exchange(
     wire: &Wire<'_>,
     (origin, connections): (&Rc<Origin>, &mut Connections),
@@ -116,12 +124,21 @@ pub(super) async fn exchange(
             Ok(connection) => attempt(wire, (connection, connections), outgoing, timing).await,
             Err(failure) => Err(failure),
         };
-        let is_stale = matches!(result, Err(Failure::StaleConnection));
-        timing.stale_connections += u32::from(is_stale);
-        if !(is_stale && outgoing.is_idempotent) {
+        if !matches!(result, Err(Failure::StaleConnection)) {
             break result;
         }
-        // The next connection is a new one, which cannot be stale: the loop ends.
+        if outgoing.is_idempotent || timing.is_unsent {
+            // The next connection is a new one, which cannot be stale: the loop ends.
+            timing.stale_connections += 1;
+            timing.repeats += 1;
+            continue;
+        }
+        if timing.is_reset {
+            // A server that is done with a connection closes it; this one broke under a request.
+            break Err(Failure::Reset);
+        }
+        timing.stale_connections += 1;
+        break result;
     };
     wire.slots.clear_deadline(wire.slot);
     result
@@ -179,6 +196,7 @@ async fn write(
             (result, traffic.sent)
         }
     };
+    timing.is_unsent = written == 0;
     let outcome = result.map_err(|error| broken(wire, connection, (&error, 0), timing));
     let now = wire.clock.now();
     timing.sending = now - timing.sent;
@@ -336,6 +354,7 @@ fn broken(
     // Both ends of a kept connection may close it at any time, so this says nothing about the
     // request.
     if connection.is_reused && received == 0 {
+        timing.is_reset = error.kind() == io::ErrorKind::ConnectionReset;
         return Failure::StaleConnection;
     }
     match error.kind() {

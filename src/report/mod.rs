@@ -19,6 +19,7 @@ mod k6_metrics;
 pub mod k6_results;
 pub mod k6_summary;
 pub mod markdown;
+mod planted;
 mod rfc3339;
 mod run_json;
 #[cfg(test)]
@@ -31,6 +32,7 @@ pub mod warning;
 
 pub(crate) use judge::LAG_US_LATE;
 pub use judge::{State, Verdict};
+pub use planted::Planted;
 pub use rfc3339::rfc3339;
 pub use run_json::{
     Facts, PlannedStage, ReadError, Report, Run, SCHEMA, Task, ThresholdReport, Worker, quoted,

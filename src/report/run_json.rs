@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::check;
 use super::judge::{self, State, Verdict};
+use super::planted::Planted;
 use super::summary::Summary;
 use super::trace::{self, FailingReport, TraceReport};
 use super::units::{TimeUnit, duration_in, number, share_percent};
@@ -173,6 +174,9 @@ pub struct Task {
     pub files_limit: u64,
     /// How it fared.
     pub health: Health,
+    /// What its stand-in API did wrong on purpose; none with a target of one's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub planted: Option<Planted>,
     /// Warnings that no number gives: what it met before and after the run.
     pub notices: Vec<Warning>,
 }

@@ -2,13 +2,14 @@
 //!
 //! In this order: thresholds, whether the load was what was planned, response and service time
 //! side by side, failures, failing sessions with how to replay them, the generator's health, k6's
-//! totals, each request, warnings, and how to find and repeat the run. Reads well at 80 columns;
-//! without a width the k6 part has k6's long lines. Colour is a parameter: whoever calls knows the
-//! terminal and `NO_COLOR`.
+//! totals, each request, warnings, how to find and repeat the run, and last, where a terminal shows
+//! it, what it came to. Reads well at 80 columns; without a width the k6 part has k6's long lines.
+//! Colour is a parameter: whoever calls knows the terminal and `NO_COLOR`.
 
 pub mod compare;
 mod k6;
 mod layout;
+mod outcome;
 mod sections;
 
 use super::run_json::Report;
@@ -71,6 +72,7 @@ pub fn render(report: &Report, options: &Options) -> String {
     let mut out = String::from("\n");
     k6::thresholds(&mut out, report, options);
     sections::load(&mut out, report, options);
+    outcome::planted(&mut out, report, options);
     sections::failures(&mut out, report, options);
     sections::failing(&mut out, report, options);
     sections::generator(&mut out, report, options);
@@ -79,6 +81,7 @@ pub fn render(report: &Report, options: &Options) -> String {
     sections::actions(&mut out, report, options);
     sections::warnings(&mut out, report, options);
     sections::run(&mut out, report, options);
+    outcome::result(&mut out, report, options);
     out
 }
 

@@ -4,6 +4,9 @@ use std::fmt;
 
 /// Numbers end here: phone numbers have room for no more.
 pub(super) const NUMBER_MAX: u64 = 99_999;
+/// Why a run ends that has more bots than that.
+pub(super) const NONE_LEFT: &str =
+    "bot numbers above 99999 have no phone number: fewer bots, or fewer tasks";
 
 /// One account of the load test, by its number among all tasks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -104,9 +104,7 @@ impl Bot for TallyUp {
 
     async fn session(&mut self, ctx: &mut Context) -> Outcome {
         if ctx.who().bot > NUMBER_MAX {
-            return Outcome::AbortRun(Name::Static(
-                "bot numbers above 99999 have no phone number: fewer bots, or fewer tasks",
-            ));
+            return Outcome::AbortRun(Name::Static(identity::NONE_LEFT));
         }
         ctx.counter(metrics::SESSIONS, 1);
         let began = ctx.now();

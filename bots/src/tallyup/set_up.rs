@@ -16,7 +16,7 @@ use super::api::{get, post};
 use super::config::{TallyUpCarry, TallyUpConfig, text};
 use super::dates::{Date, NEVER_MS};
 use super::documents::RunningEvent;
-use super::identity::Identity;
+use super::identity::{self, Identity};
 use super::result::CallError;
 
 /// Between two looks at the flag.
@@ -46,7 +46,7 @@ impl Bot for TallyUpSetUp {
         let bot = &mut self.bot;
         let number = u64::from(ctx.task_index()) * bot.config.vus_max;
         let Some(identity) = Identity::of(number) else {
-            return Outcome::Failed(Name::Static("account numbers end at 99999"));
+            return Outcome::AbortRun(Name::Static(identity::NONE_LEFT));
         };
         bot.identity = identity;
         bot.epoch_ms = ctx.ask(Question::UnixMs).await - now_ms(ctx);

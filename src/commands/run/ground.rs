@@ -40,7 +40,7 @@ pub(super) struct Ground {
     task_index: u32,
     traceparent: bool,
     /// The stand-in API, if the job has no target of its own; it ends with this.
-    _embedded: Option<Embedded>,
+    embedded: Option<Embedded>,
 }
 
 /// What the flags say of how much of a response is read.
@@ -97,13 +97,14 @@ impl Ground {
             start_at: args.start_at,
             task_index: args.task_index,
             traceparent: args.record.traceparent,
-            _embedded: embedded,
+            embedded,
         })
     }
 
     /// The part of `run.json` that describes this process.
     pub(super) fn task(&self, result: &RunResult) -> Task {
         let mut task = self.machine.task(self.task_index, result);
+        task.planted = self.embedded.as_ref().and_then(Embedded::planted);
         let totals = &result.measured.totals;
         let is_secured = tls_host(&self.target).is_some()
             || HANDSHAKES.iter().any(|name| totals.counters.contains_key(*name));

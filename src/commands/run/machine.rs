@@ -58,9 +58,10 @@ impl Machine {
 
     /// One line for people.
     pub(super) fn describe(&self) -> String {
-        let workers = self.pins.len();
+        let count = self.pins.len();
+        let workers = if count == 1 { "worker" } else { "workers" };
         let pinned = if self.is_pinned() { "pinned" } else { "not pinned" };
-        format!("{workers} workers, {pinned}; {} open files", self.files.now)
+        format!("{count} {workers}, {pinned}; {} open files", self.files.now)
     }
 
     fn is_pinned(&self) -> bool {
@@ -90,6 +91,7 @@ impl Machine {
             files_limit: self.files.now,
             health: result.health,
             tls: None,
+            planted: None,
             notices: fallback.into_iter().chain(seen).collect(),
         }
     }

@@ -3,6 +3,7 @@
 //! They are recorded like any other session, in files of their own, since they are runs of their
 //! own: the run proper begins when set-up has handed over what it has to.
 
+use std::fmt;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -15,6 +16,7 @@ use super::recorded::{self, Recording};
 use crate::engine::{
     self, Beginning, Control, DriverReport, Observer, Profile, RunPlan, ScenarioPlan, Watch,
 };
+use crate::exit::BotAborted;
 use crate::metrics::Collector;
 use crate::report::quoted;
 
@@ -105,11 +107,18 @@ fn play(
     engine::run(plan, control, &mut Unseen).map_err(anyhow::Error::msg)?;
     match ended.try_recv() {
         Ok(Ok(left)) => Ok(left),
-        Ok(Err(reason)) if is_recorded => {
-            let run = quoted(&recording.folder.path().display().to_string());
-            bail!("{name} {reason}; `tallyho replay {run} --session {name}:{bot}/0` shows it")
+        Ok(Err(unwell)) => {
+            let mut words = format!("{name} {unwell}");
+            if is_recorded {
+                let run = quoted(&recording.folder.path().display().to_string());
+                let command = format!("tallyho replay {run} --session {name}:{bot}/0");
+                words.push_str(&format!("; `{command}` shows it"));
+            }
+            match unwell {
+                Unwell::Failed(_) => bail!(words),
+                Unwell::Aborted(_) => Err(BotAborted(words).into()),
+            }
         }
-        Ok(Err(reason)) => bail!("{name} {reason}"),
         Err(_) => bail!("{name} did not run: the run was stopped before"),
     }
 }
@@ -139,7 +148,23 @@ struct Left {
 }
 
 /// What the session left, or why it did not end well.
-type Ended = Result<Left, String>;
+type Ended = Result<Left, Unwell>;
+
+/// Why the session did not end well.
+enum Unwell {
+    Failed(String),
+    /// Its bot ended the whole run, as any bot can.
+    Aborted(String),
+}
+
+impl fmt::Display for Unwell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(reason) => f.write_str(reason),
+            Self::Aborted(reason) => write!(f, "ended the run: {reason}"),
+        }
+    }
+}
 
 /// Waits for the end of the session.
 struct Ending {
@@ -162,6 +187,7 @@ impl Watch for Ending {
     fn failed(&mut self, _: u64, _: Failure) {}
 
     fn ended(&mut self, session: &Session, outcome: Option<&Outcome>) {
+        let failed = |words| Err(Unwell::Failed(words));
         let ended = match (outcome, session.first_failure()) {
             (Some(Outcome::Done), fault) if fault.is_none() || self.judge == Judge::Bot => {
                 Ok(Left {
@@ -170,12 +196,13 @@ impl Watch for Ending {
                         .with_vault(|vault| vault.values().map(str::to_owned).collect()),
                 })
             }
+            (Some(Outcome::AbortRun(reason)), _) => Err(Unwell::Aborted(reason.to_string())),
             (Some(Outcome::Failed(reason)), _) if self.judge == Judge::Bot => {
-                Err(format!("failed: {reason}"))
+                failed(format!("failed: {reason}"))
             }
-            (None, _) => Err("was cut off: it took too long".to_owned()),
-            (_, Some(fault)) => Err(format!("failed at step {}: {}", fault.step, fault.kind)),
-            (Some(outcome), None) => Err(format!("did not end as it should: {outcome:?}")),
+            (None, _) => failed("was cut off: it took too long".to_owned()),
+            (_, Some(fault)) => failed(format!("failed at step {}: {}", fault.step, fault.kind)),
+            (Some(outcome), None) => failed(format!("did not end as it should: {outcome:?}")),
         };
         let _nobody_waits = self.sender.send(ended);
     }

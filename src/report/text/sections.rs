@@ -4,7 +4,7 @@ use super::layout::{NO_BREAK, Paint, cut, left, paragraph, right, wrapped};
 use super::{Options, title};
 use crate::metrics::{Histogram, LATE_US, carried_us};
 use crate::report::judge::State;
-use crate::report::run_json::{Report, Task, Worker};
+use crate::report::run_json::{Report, Task, Worker, quoted};
 use crate::report::trace::VerifiedReport;
 use crate::report::units::{bytes, clock, duration_us, number, per_second, share_percent};
 
@@ -19,11 +19,13 @@ const COUNT_COLUMNS: usize = 9;
 const SHARE_COLUMNS: usize = 8;
 /// Failures, requests and actions that are listed; the rest is counted.
 const ROWS_MAX: usize = 20;
+/// Kinds of failing sessions that are listed, so that the rest of the report stays in sight.
+const FAILING_MAX: usize = 8;
 /// Workers that are listed: those with the greatest lag.
 const WORKERS_MAX: usize = 8;
 
 /// One figure per line: name, dots, value.
-fn figure(out: &mut String, name: &str, value: &str, options: &Options) {
+pub(super) fn figure(out: &mut String, name: &str, value: &str, options: &Options) {
     const NAME_COLUMNS: usize = 22;
     let dots = ".".repeat(NAME_COLUMNS.saturating_sub(name.chars().count()));
     let name = format!("{name}{}:", options.colour.paint(Paint::Faint, &dots));
@@ -158,26 +160,35 @@ pub(super) fn failures(out: &mut String, report: &Report, options: &Options) {
     out.push('\n');
 }
 
-/// Failing sessions by what failed, each with the shortest and the command that replays it.
+/// Failing sessions by what failed, the most frequent first, each kind with the command that
+/// replays the shortest. The others are counted, with the command that lists them.
 pub(super) fn failing(out: &mut String, report: &Report, options: &Options) {
     if report.failing.is_empty() {
         return;
     }
     title(out, "FAILING SESSIONS", options);
     let columns = options.width();
-    for group in report.failing.iter().take(ROWS_MAX) {
+    let (shown, rest) = report.failing.split_at(report.failing.len().min(FAILING_MAX));
+    for group in shown {
         let label = format!("    {:>7}", group.count);
         let painted = options.colour.paint(Paint::Bad, &label);
-        paragraph(out, &label, &painted, &group.signature, columns);
-        let steps =
-            if group.steps == 1 { "1 step".into() } else { format!("{} steps", group.steps) };
-        let indent = " ".repeat(11);
-        let shortest = format!("shortest: session {}, {steps}", group.example);
-        paragraph(out, &indent, &indent, &shortest, columns);
-        let command = group.replay.as_deref().unwrap_or("not recorded");
-        out.push_str(&format!("{indent} {}\n", options.colour.paint(Paint::Value, command)));
+        let steps = if group.steps == 1 { "step" } else { "steps" };
+        let text = format!("{}, {}\u{a0}{steps} or more", group.signature, group.steps);
+        paragraph(out, &label, &painted, &text, columns);
+        let command = match &group.replay {
+            Some(command) => command.clone(),
+            None => format!("session {} is not recorded", group.example),
+        };
+        out.push_str(&format!("            {}\n", options.colour.paint(Paint::Value, &command)));
     }
-    more(out, report.failing.len(), "kinds of failing sessions");
+    if !rest.is_empty() {
+        let label = format!("    {:>7}", rest.iter().map(|group| group.count).sum::<u64>());
+        let text = format!("that failed in {} other ways; all of them are listed by", rest.len());
+        paragraph(out, &label, &label, &text, columns);
+        let run = report.run.directory.as_deref().unwrap_or("RUN");
+        let command = format!("tallyho sessions {} --failing", quoted(run));
+        out.push_str(&format!("            {}\n", options.colour.paint(Paint::Value, &command)));
+    }
     out.push('\n');
 }
 

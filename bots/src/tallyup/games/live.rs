@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use tallyho_replay::{Context, site};
 
-use super::rounds::GameError;
+use super::rounds::{GameError, Opponent};
 use super::{Against, DEADLINE};
 use crate::tallyup::api::post;
 use crate::tallyup::documents::{GameSession, Matched, Mode, SessionStatus};
@@ -123,7 +123,8 @@ impl TallyUp {
                 Some(_) => {}
             }
             let waited = ctx.now().saturating_sub(asked);
-            if waited > MATCH_PATIENCE && !is_cancelling {
+            // Whoever is asked to stop does not wait for one who may never come.
+            if (waited > MATCH_PATIENCE || ctx.stopping()) && !is_cancelling {
                 let cancel = post("games/cancel_request_level", &json!({}));
                 match self.call_only(ctx, &cancel).await {
                     Err(error) if error.message() == ALREADY_MATCHED => {}
@@ -170,7 +171,7 @@ impl TallyUp {
         self.pause(ctx, site!("live.intro"), (4_000, 5_000)).await;
         ctx.trend_time(metrics::MATCHING_DELAY, matched);
         ctx.rate(metrics::BOTS_PERCENT, game.is_bot);
-        self.play_rounds(ctx, game_id, game).await?;
+        self.play_rounds(ctx, (game_id, Opponent::Present), game).await?;
         self.pause(ctx, site!("live.result"), (15_000, 18_000)).await;
         self.game_event(ctx, game_id, ("ackResult", None)).await?;
         ctx.trend_time(metrics::LIVE_GAME_DURATION, ctx.now().saturating_sub(began));

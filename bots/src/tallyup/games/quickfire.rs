@@ -3,7 +3,7 @@
 use tallyho_replay::{Context, site};
 
 use super::Against;
-use super::rounds::GameError;
+use super::rounds::{GameError, Opponent};
 use crate::tallyup::documents::GameSession;
 use crate::tallyup::result::Next;
 use crate::tallyup::{TallyUp, metrics};
@@ -29,7 +29,7 @@ impl TallyUp {
         ctx.counter(metrics::QUICKFIRE_GAMES, 1);
         let played = async {
             let game = self.load_async(ctx, &game_id).await?;
-            self.play_rounds(ctx, &game_id, game).await?;
+            self.play_rounds(ctx, (&game_id, Opponent::Perhaps), game).await?;
             self.pause(ctx, site!("quickfire.result"), (15_000, 18_000)).await;
             Ok::<_, GameError>(())
         };

@@ -12,6 +12,15 @@ use crate::tallyup::{TallyUp, metrics};
 /// The status of a move in a round that is over.
 const CONFLICT: u16 = 409;
 
+/// Who is waited for when a round's other move is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Opponent {
+    /// Plays at the same time: its move, or the end of the round, is near.
+    Present,
+    /// Plays when it likes. A bot that is asked to stop does not wait for that.
+    Perhaps,
+}
+
 /// Why a game could not be played to its end.
 pub(super) enum GameError {
     Call(CallError),
@@ -38,11 +47,11 @@ impl std::fmt::Display for GameError {
 }
 
 impl TallyUp {
-    /// Plays a game that has begun, both players at the same time.
+    /// Plays a game that has begun, round after round.
     pub(super) async fn play_rounds(
         &mut self,
         ctx: &mut Context,
-        game_id: &str,
+        (game_id, opponent): (&str, Opponent),
         mut game: Game,
     ) -> Result<(), GameError> {
         while !game.is_decided() {
@@ -61,7 +70,8 @@ impl TallyUp {
                 answer => answer?,
             };
             while latest.round() == round && !latest.is_decided() {
-                if ctx.now().saturating_sub(answered) > DEADLINE {
+                let is_leaving = ctx.stopping() && opponent == Opponent::Perhaps;
+                if is_leaving || ctx.now().saturating_sub(answered) > DEADLINE {
                     return Err(GameError::Late("the end of a round"));
                 }
                 self.poll_pause(ctx).await;
