@@ -129,7 +129,8 @@ impl TlsStream {
     /// is followed by one read, for the reason.
     async fn flush_or_hear(&mut self, wire: &Wire<'_>) -> io::Result<()> {
         let Err(error) = self.flush(wire).await else { return Ok(()) };
-        match self.fill(wire, &mut Vec::new()).await {
+        // Boxed, as in `fill`: rare, and a bot's task is as large as what it may wait for.
+        match Box::pin(self.fill(wire, &mut Vec::new())).await {
             Err(reason) if words_of(&reason).is_some() => Err(reason),
             _ => Err(error),
         }
@@ -181,8 +182,11 @@ impl TlsStream {
         let understood = self.understand(&buffer[..count], plain);
         wire.buffers.give_back(buffer);
         let count = result?;
-        // An answer to what came, or the alert that says what is wrong with it.
-        let answered = self.flush(wire).await;
+        // An answer to what came, or the alert that says what is wrong with it. Boxed: it is rare.
+        let answered = match self.session.wants_write() {
+            true => Box::pin(self.flush(wire)).await,
+            false => Ok(()),
+        };
         understood?;
         answered?;
         Ok(count)
