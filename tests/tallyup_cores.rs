@@ -75,10 +75,12 @@ impl World {
             json.pointer(pointer).and_then(|text| text.as_str()).expect(pointer).to_owned()
         };
         let auth = format!(
-            r#"{{"ClientId": "c", "AuthFlow": "CUSTOM_AUTH", "AuthParameters": {{"USERNAME": "{phone}"}}}}"#
+            r#"{{"ClientId": "c", "AuthFlow": "CUSTOM_AUTH",
+                "AuthParameters": {{"USERNAME": "{phone}"}}}}"#
         );
         let sign_up = format!(
-            r#"{{"ClientId": "c", "Username": "{phone}", "Password": "Password1!", "UserAttributes": []}}"#
+            r#"{{"ClientId": "c", "Username": "{phone}", "Password": "Password1!",
+                "UserAttributes": []}}"#
         );
         world.answer(&cognito("SignUp", sign_up));
         let session = part(&world.answer(&cognito("InitiateAuth", auth)), "/Session");
@@ -195,7 +197,8 @@ fn scenario(bots: u32) -> String {
     }},
     "events": [
       {{ "type": "adhocBG" }},
-      {{ "type": "adhocMini", "name": "Private 0001", "isHidden": true, "inviteCode": "INVITE0001" }}
+      {{ "type": "adhocMini", "name": "Private 0001", "isHidden": true,
+         "inviteCode": "INVITE0001" }}
     ]
   }}
 }}"#

@@ -27,7 +27,9 @@ fn scenario(weights: &str) -> String {
         r#"{{
   "bot": "tallyup", "vusMax": {BOTS}, "startVUs": {BOTS}, "gracefulRampDown": "2m",
   "gracefulStop": "2m", "delayScale": 0.1,
-  "stages": [ {{ "duration": "3s", "target": {BOTS} }}, {{ "duration": "{RAMP_MS}ms", "target": 0 }} ],
+  "stages": [
+    {{ "duration": "3s", "target": {BOTS} }}, {{ "duration": "{RAMP_MS}ms", "target": 0 }}
+  ],
   "config": {{
     "heartbeat": false, "setUpPauseSec": 0, "loginsPerSec": 0, "enableDelays": true,
     "actionWeights": {{ {weights} }}
