@@ -168,7 +168,7 @@ async fn secure(
     let result = stream.handshake(wire).await;
     timing.tls += wire.clock.now() - began;
     let traffic = stream.take_traffic();
-    timing.bytes_sent += traffic.sent;
+    timing.bytes_sent += traffic.sent.bytes;
     timing.bytes_received += traffic.received;
     match result {
         _ if wire.is_over() => {

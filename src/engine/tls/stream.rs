@@ -7,15 +7,15 @@
 
 use std::io::{self, BufRead, Write};
 
-use monoio::buf::{IoBuf, IoBufMut};
-use monoio::io::{AsyncReadRent, AsyncWriteRent};
+use monoio::buf::IoBufMut;
+use monoio::io::AsyncReadRent;
 use monoio::net::TcpStream;
 use rustls::HandshakeKind;
 use rustls::client::ClientConnection;
 
 use super::words::{io_error, words_of};
 use super::{BotTls, Tls, TlsName};
-use crate::engine::exchange::{READ_BYTES_MAX, Wire};
+use crate::engine::exchange::{READ_BYTES_MAX, Sent, Wire, write_all};
 use crate::engine::sys;
 
 /// A connection with TLS over it.
@@ -32,7 +32,7 @@ pub(in crate::engine) struct TlsStream {
 /// Bytes on the wire, TLS included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::engine) struct Traffic {
-    pub(in crate::engine) sent: u64,
+    pub(in crate::engine) sent: Sent,
     pub(in crate::engine) received: u64,
 }
 
@@ -144,19 +144,7 @@ impl TlsStream {
         while self.session.wants_write() {
             self.session.write_tls(&mut buffer)?;
         }
-        let (size, mut written) = (buffer.len(), 0);
-        let mut outcome = Ok(());
-        while written < size && outcome.is_ok() {
-            let bytes = buffer.slice(written..);
-            let operation = async |stream: &mut TcpStream| stream.write(bytes).await;
-            let (result, bytes) = sys::run_until(&mut self.tcp, operation, || wire.is_over()).await;
-            buffer = bytes.into_inner();
-            match result {
-                Ok(count) => written += count,
-                Err(error) => outcome = Err(error),
-            }
-        }
-        self.traffic.sent += written as u64;
+        let outcome = write_all(wire, &mut self.tcp, &mut buffer, &mut self.traffic.sent).await;
         wire.buffers.give_back(buffer);
         outcome
     }
