@@ -313,7 +313,7 @@ fn chi_square(crowd: &Crowd, set: &str, weights: &[(&str, u32)]) {
 /// else, where a request costs twelve times as much, what takes half a minute.
 fn bots_of_the_hour() -> u64 {
     let asked = std::env::var("TALLYUP_BOTS").ok().and_then(|text| text.parse().ok());
-    asked.unwrap_or(if cfg!(debug_assertions) { 50 } else { 2_000 })
+    asked.unwrap_or(if cfg!(debug_assertions) { 30 } else { 2_000 })
 }
 
 const LEADERBOARDS: [&str; 8] = [
