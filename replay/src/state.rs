@@ -32,6 +32,8 @@ pub const SITES_MAX: usize = 10_000;
 
 /// A request whose buffers have grown beyond this is given back to the system, not to the worker.
 const SPARE_BYTES_MAX: usize = 64 * 1024;
+/// Requests that wait for use: more than a burst needs. When a run starts, every bot has one.
+const SPARE_REQUESTS_MAX: usize = 1024;
 
 /// What the sessions of one worker share: everything that lives for one step only.
 #[derive(Default)]
@@ -165,7 +167,10 @@ impl State {
         if let Some(request) = self.request.take()
             && request.capacity() <= SPARE_BYTES_MAX
         {
-            self.scratch.spare_requests.borrow_mut().push(request);
+            let mut spare = self.scratch.spare_requests.borrow_mut();
+            if spare.len() < SPARE_REQUESTS_MAX {
+                spare.push(request);
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use std::cell::RefCell;
 pub(super) const BUFFER_BYTES: usize = 8 * 1024;
 /// What a buffer for a request can hold at first. Thousands of bots that start at once hold one
 /// each until their turn to connect, and what they held stays with the process.
-const REQUEST_BYTES: usize = 1024;
+const REQUEST_BYTES: usize = 256;
 /// A buffer that grew beyond this is freed when it comes back.
 const KEPT_BYTES_MAX: usize = 64 * 1024;
 /// Free buffers kept of each kind: more than a burst needs, at most 8 MiB and 1 MiB.

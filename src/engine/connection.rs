@@ -76,6 +76,8 @@ impl Connections {
         if connection.stream.is_open() {
             connection.is_reused = true;
             connection.idle_since = now;
+            // Most bots have one, and there may be many bots.
+            self.idle.reserve_exact(1);
             self.idle.push(connection);
         }
     }

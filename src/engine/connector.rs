@@ -71,15 +71,9 @@ impl Connector {
             return Err(ended_by(wire.slots.signal(wire.slot)));
         }
         timing.blocked += wire.clock.now() - began;
-        let result = self.open(wire, origin, timing).await;
-        let result = match (result, &origin.tls) {
-            (Ok(tcp), None) => Ok(Stream::Plain(tcp)),
-            (Ok(tcp), Some(name)) => {
-                let stream = TlsStream::new(tcp, (&self.tls, bot, name));
-                secure(wire, stream, timing).await
-            }
-            (Err(failure), _) => Err(failure),
-        };
+        // Boxed, since a bot's task is as large as what it may wait for, and this is large and
+        // rare; now, since thousands of bots may wait for their turn.
+        let result = Box::pin(self.stream(wire, (origin, bot), timing)).await;
         self.limit.leave(wire.slots);
         let open = |stream| Connection {
             stream,
@@ -88,6 +82,23 @@ impl Connector {
             idle_since: 0,
         };
         result.map(open)
+    }
+
+    /// A connection, secured if the origin wants that.
+    async fn stream(
+        &self,
+        wire: &Wire<'_>,
+        (origin, bot): (&Rc<Origin>, &mut BotTls),
+        timing: &mut Timing,
+    ) -> Result<Stream, Failure> {
+        let tcp = self.open(wire, origin, timing).await?;
+        match &origin.tls {
+            None => Ok(Stream::Plain(tcp)),
+            Some(name) => {
+                let stream = TlsStream::new(tcp, (&self.tls, bot, name));
+                secure(wire, stream, timing).await
+            }
+        }
     }
 
     /// Connects to the address that is the bot's own, or to the next one that does not refuse.
@@ -157,7 +168,7 @@ async fn secure(
     let result = stream.handshake(wire).await;
     timing.tls += wire.clock.now() - began;
     let traffic = stream.take_traffic();
-    timing.bytes_sent += traffic.sent;
+    timing.bytes_sent += traffic.sent.bytes;
     timing.bytes_received += traffic.received;
     match result {
         _ if wire.is_over() => {

@@ -181,11 +181,9 @@ async fn write(
     outgoing: &mut Outgoing,
     timing: &mut Timing,
 ) -> Result<(), Failure> {
-    let (result, written) = match &mut connection.stream {
-        Stream::Plain(stream) => {
-            wire.turns.wait(wire.slot).await;
-            write_plain(wire, stream, outgoing).await
-        }
+    let mut sent = Sent::default();
+    let result = match &mut connection.stream {
+        Stream::Plain(stream) => write_plain(wire, stream, outgoing, &mut sent).await,
         Stream::Tls(stream) => {
             let mut result = stream.send(wire, &outgoing.bytes).await;
             if let (Ok(()), Some(body)) = (&result, &outgoing.body) {
@@ -193,47 +191,67 @@ async fn write(
             }
             let traffic = stream.take_traffic();
             timing.bytes_received += traffic.received;
-            (result, traffic.sent)
+            sent = traffic.sent;
+            result
         }
     };
-    timing.is_unsent = written == 0;
+    timing.is_unsent = sent.bytes == 0;
     let outcome = result.map_err(|error| broken(wire, connection, (&error, 0), timing));
-    let now = wire.clock.now();
+    let now = sent.at.unwrap_or_else(|| wire.clock.now());
     timing.sending = now - timing.sent;
     timing.completed = now;
-    timing.bytes_sent += written;
+    timing.bytes_sent += sent.bytes;
     outcome
 }
 
-/// Writes all bytes; how many were, whatever happens.
+/// How much went out, and when the last of it did, if anybody has looked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Sent {
+    pub(super) bytes: u64,
+    pub(super) at: Option<Micros>,
+}
+
 async fn write_plain(
     wire: &Wire<'_>,
     stream: &mut TcpStream,
     outgoing: &mut Outgoing,
-) -> (io::Result<()>, u64) {
-    let size = outgoing.bytes.len();
-    let mut written = 0;
-    let mut outcome = Ok(());
-    while written < size && outcome.is_ok() {
-        let slice = std::mem::take(&mut outgoing.bytes).slice(written..);
-        let (result, slice) = write_some(wire, stream, slice).await;
-        outgoing.bytes = slice.into_inner();
-        match result {
-            Ok(count) => written += count,
-            Err(error) => outcome = Err(error),
-        }
-    }
+    sent: &mut Sent,
+) -> io::Result<()> {
+    write_all(wire, stream, &mut outgoing.bytes, sent).await?;
     let mut rest = outgoing.body.clone().unwrap_or_default();
-    while !rest.is_empty() && outcome.is_ok() {
-        match write_some(wire, stream, rest.clone()).await.0 {
-            Ok(count) => {
-                written += count;
-                rest.advance(count);
-            }
-            Err(error) => outcome = Err(error),
-        }
+    while !rest.is_empty() {
+        let count = write_some(wire, stream, rest.clone()).await.0?;
+        *sent = Sent { bytes: sent.bytes + count as u64, at: None };
+        rest.advance(count);
     }
-    (outcome, written as u64)
+    Ok(())
+}
+
+/// Writes all bytes: at the end of the turn, if there are turns, and what is left as the socket
+/// takes it.
+pub(super) async fn write_all(
+    wire: &Wire<'_>,
+    stream: &mut TcpStream,
+    bytes: &mut Vec<u8>,
+    sent: &mut Sent,
+) -> io::Result<()> {
+    let mut written = 0;
+    if let Some(first) = wire.turns.write(wire.slot, stream, bytes).await {
+        written = match first.result {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+            result => result?,
+        };
+        *sent = Sent { bytes: sent.bytes + written as u64, at: Some(first.at) };
+    }
+    while written < bytes.len() {
+        let slice = std::mem::take(bytes).slice(written..);
+        let (result, slice) = write_some(wire, stream, slice).await;
+        *bytes = slice.into_inner();
+        let count = result?;
+        written += count;
+        *sent = Sent { bytes: sent.bytes + count as u64, at: None };
+    }
+    Ok(())
 }
 
 async fn write_some<B: IoBuf>(
@@ -306,7 +324,7 @@ async fn read(
         Stream::Plain(_) => received,
         Stream::Tls(stream) => {
             let traffic = stream.take_traffic();
-            timing.bytes_sent += traffic.sent;
+            timing.bytes_sent += traffic.sent.bytes;
             traffic.received
         }
     };

@@ -9,13 +9,13 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::pin::pin;
 use std::task::Poll;
 
 use monoio::net::TcpStream;
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, Shutdown};
+use rustix::net::{RecvFlags, SendFlags, Shutdown};
 
 /// Runs one operation of `stream` to its end. When `is_over` says so after a wake-up, the socket is
 /// shut down, which completes a pending read, write or connect early; the operation is never
@@ -44,6 +44,22 @@ pub(super) async fn run_until<T>(
         Poll::Pending
     })
     .await
+}
+
+/// The socket of a stream that somebody else holds, and keeps open for as long as this exists.
+pub(super) struct Socket(RawFd);
+
+impl Socket {
+    pub(super) fn of(stream: &TcpStream) -> Self {
+        Self(stream.as_raw_fd())
+    }
+
+    /// Writes what the socket takes at once.
+    pub(super) fn send(&self, bytes: &[u8]) -> io::Result<usize> {
+        // SAFETY: the stream that owns the descriptor is open, as the type's description demands.
+        let socket = unsafe { BorrowedFd::borrow_raw(self.0) };
+        Ok(rustix::net::send(socket, bytes, SendFlags::NOSIGNAL | SendFlags::DONTWAIT)?)
+    }
 }
 
 /// How a connect ended.

@@ -175,7 +175,7 @@ impl Worker {
             slots: Slots::new(),
             timer: Timer::new(clock)?,
             connector: Connector::new(plan, place, is_epoll),
-            turns: Turns::default(),
+            turns: Turns::new(clock),
             is_epoll,
             buffers: Buffers::default(),
             recorder: RefCell::new(recorder),

@@ -7,15 +7,15 @@
 
 use std::io::{self, BufRead, Write};
 
-use monoio::buf::{IoBuf, IoBufMut};
-use monoio::io::{AsyncReadRent, AsyncWriteRent};
+use monoio::buf::IoBufMut;
+use monoio::io::AsyncReadRent;
 use monoio::net::TcpStream;
 use rustls::HandshakeKind;
 use rustls::client::ClientConnection;
 
 use super::words::{io_error, words_of};
 use super::{BotTls, Tls, TlsName};
-use crate::engine::exchange::{READ_BYTES_MAX, Wire};
+use crate::engine::exchange::{READ_BYTES_MAX, Sent, Wire, write_all};
 use crate::engine::sys;
 
 /// A connection with TLS over it.
@@ -32,7 +32,7 @@ pub(in crate::engine) struct TlsStream {
 /// Bytes on the wire, TLS included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::engine) struct Traffic {
-    pub(in crate::engine) sent: u64,
+    pub(in crate::engine) sent: Sent,
     pub(in crate::engine) received: u64,
 }
 
@@ -129,7 +129,8 @@ impl TlsStream {
     /// is followed by one read, for the reason.
     async fn flush_or_hear(&mut self, wire: &Wire<'_>) -> io::Result<()> {
         let Err(error) = self.flush(wire).await else { return Ok(()) };
-        match self.fill(wire, &mut Vec::new()).await {
+        // Boxed, as in `fill`: rare, and a bot's task is as large as what it may wait for.
+        match Box::pin(self.fill(wire, &mut Vec::new())).await {
             Err(reason) if words_of(&reason).is_some() => Err(reason),
             _ => Err(error),
         }
@@ -143,19 +144,7 @@ impl TlsStream {
         while self.session.wants_write() {
             self.session.write_tls(&mut buffer)?;
         }
-        let (size, mut written) = (buffer.len(), 0);
-        let mut outcome = Ok(());
-        while written < size && outcome.is_ok() {
-            let bytes = buffer.slice(written..);
-            let operation = async |stream: &mut TcpStream| stream.write(bytes).await;
-            let (result, bytes) = sys::run_until(&mut self.tcp, operation, || wire.is_over()).await;
-            buffer = bytes.into_inner();
-            match result {
-                Ok(count) => written += count,
-                Err(error) => outcome = Err(error),
-            }
-        }
-        self.traffic.sent += written as u64;
+        let outcome = write_all(wire, &mut self.tcp, &mut buffer, &mut self.traffic.sent).await;
         wire.buffers.give_back(buffer);
         outcome
     }
@@ -181,8 +170,11 @@ impl TlsStream {
         let understood = self.understand(&buffer[..count], plain);
         wire.buffers.give_back(buffer);
         let count = result?;
-        // An answer to what came, or the alert that says what is wrong with it.
-        let answered = self.flush(wire).await;
+        // An answer to what came, or the alert that says what is wrong with it. Boxed: it is rare.
+        let answered = match self.session.wants_write() {
+            true => Box::pin(self.flush(wire)).await,
+            false => Ok(()),
+        };
         understood?;
         answered?;
         Ok(count)
