@@ -363,11 +363,12 @@ fn an_hour_of_play_by_a_crowd_takes_seconds() {
         ("powerPlaySettings", 5_000),
     ];
     chi_square(&crowd, "homeScreen", &home.map(|(a, own)| (a, weight("homeScreen", a, own))));
-    chi_square(&crowd, "activityScreen", &LEADERBOARDS.map(|board| (board, 6_000)));
+    let social = [("newTab", weight("socialScreen", "newTab", 24_999)), ("idle", 10_000)];
+    chi_square(&crowd, "socialScreen", &social);
     if bots >= CROWD {
+        chi_square(&crowd, "activityScreen", &LEADERBOARDS.map(|board| (board, 6_000)));
         chi_square(&crowd, "walletDetails", &[("back", 25), ("spin", 65)]);
         chi_square(&crowd, "goalsScreen", &[("newTab", 24_999), ("practice", 35_000)]);
-        chi_square(&crowd, "socialScreen", &[("newTab", 24_999), ("idle", 10_000)]);
         chi_square(&crowd, "powerPlaySettings", &[("setMinimum", 25), ("setMaximum", 25)]);
         assert_all_reached(&crowd);
         for name in ["async_game_accepts", "async_game_declines", "async_game_completes"] {
