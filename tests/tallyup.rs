@@ -313,7 +313,7 @@ fn chi_square(crowd: &Crowd, set: &str, weights: &[(&str, u32)]) {
 /// else, where a request costs twelve times as much, what takes half a minute.
 fn bots_of_the_hour() -> u64 {
     let asked = std::env::var("TALLYUP_BOTS").ok().and_then(|text| text.parse().ok());
-    asked.unwrap_or(if cfg!(debug_assertions) { 50 } else { 2_000 })
+    asked.unwrap_or(if cfg!(debug_assertions) { 30 } else { 2_000 })
 }
 
 const LEADERBOARDS: [&str; 8] = [
@@ -363,11 +363,12 @@ fn an_hour_of_play_by_a_crowd_takes_seconds() {
         ("powerPlaySettings", 5_000),
     ];
     chi_square(&crowd, "homeScreen", &home.map(|(a, own)| (a, weight("homeScreen", a, own))));
-    chi_square(&crowd, "activityScreen", &LEADERBOARDS.map(|board| (board, 6_000)));
+    let social = [("newTab", weight("socialScreen", "newTab", 24_999)), ("idle", 10_000)];
+    chi_square(&crowd, "socialScreen", &social);
     if bots >= CROWD {
+        chi_square(&crowd, "activityScreen", &LEADERBOARDS.map(|board| (board, 6_000)));
         chi_square(&crowd, "walletDetails", &[("back", 25), ("spin", 65)]);
         chi_square(&crowd, "goalsScreen", &[("newTab", 24_999), ("practice", 35_000)]);
-        chi_square(&crowd, "socialScreen", &[("newTab", 24_999), ("idle", 10_000)]);
         chi_square(&crowd, "powerPlaySettings", &[("setMinimum", 25), ("setMaximum", 25)]);
         assert_all_reached(&crowd);
         for name in ["async_game_accepts", "async_game_declines", "async_game_completes"] {

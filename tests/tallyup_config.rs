@@ -88,6 +88,22 @@ fn a_slip_of_the_pen_is_an_error() {
 }
 
 #[test]
+fn what_is_below_config_is_looked_at_in_the_same_way() {
+    let text = |key: &str| {
+        format!(
+            r#"{{"bot": "tallyup", "stages": [{{"duration": "5s", "target": 1}}],
+                "config": {{"playAsync": true, "{key}": 1, "events": [null]}}}}"#
+        )
+    };
+    let check = |key| config::check_text("x.json", &text(key), Path::new("no/folder"), &options());
+    let found = check("weather").expect("a warning only").findings.diagnostics;
+    let titles: Vec<_> = found.iter().map(|one| one.title.as_str()).collect();
+    assert!(titles.contains(&"keys that do nothing: weather"), "{titles:?}");
+    let shown = check("minBalanse").expect_err("a slip").render(Colour::Never);
+    assert!(shown.contains("did you mean `minBalance`?"), "{shown}");
+}
+
+#[test]
 fn keys_are_merged_whole_over_defaults_json_beside_the_file() {
     let folder = std::env::temp_dir().join(format!("tallyup-defaults-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a folder");

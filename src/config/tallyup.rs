@@ -124,26 +124,37 @@ fn displace(node: &mut Node, root: &Node) {
 
 /// Reports keys that nobody knows: together in one line, but for those that are nearly known.
 pub(super) fn check_keys(root: &Node, found: &mut Vec<Diagnostic>) {
-    let known = || SCENARIO_FILE.keys.iter().map(|key| key.name).chain(KEYS.iter().copied());
+    let of_file = || SCENARIO_FILE.keys.iter().map(|key| key.name).chain(KEYS.iter().copied());
     let mut strays: Vec<&Member> = Vec::new();
     for member in root.members() {
-        let key = member.key.as_str();
-        if known().any(|known| known == key) {
-            continue;
-        }
-        match nearest_within(key, known(), SLIP_LETTERS) {
-            Some(near) => found.push(
-                Diagnostic::error(member.key_range.clone(), format!("unknown key `{key}`"))
-                    .label("nothing has this key")
-                    .help(format!("did you mean `{near}`?")),
-            ),
-            None => strays.push(member),
-        }
+        strays.extend(stray(member, of_file(), found));
+    }
+    for member in root.get("config").map_or(&[][..], Node::members) {
+        strays.extend(stray(member, KEYS.iter().copied(), found));
     }
     let Some(first) = strays.first() else { return };
     let names: Vec<&str> = strays.iter().map(|member| member.key.as_str()).collect();
     let title = format!("keys that do nothing: {}", names.join(", "));
     found.push(Diagnostic::warning(first.key_range.clone(), title).help("remove them"));
+}
+
+/// The member, if nobody knows its key; one that is nearly known is reported instead.
+fn stray<'a>(
+    member: &'a Member,
+    known: impl Iterator<Item = &'static str> + Clone,
+    found: &mut Vec<Diagnostic>,
+) -> Option<&'a Member> {
+    let key = member.key.as_str();
+    if known.clone().any(|known| known == key) {
+        return None;
+    }
+    let Some(near) = nearest_within(key, known, SLIP_LETTERS) else { return Some(member) };
+    found.push(
+        Diagnostic::error(member.key_range.clone(), format!("unknown key `{key}`"))
+            .label("nothing has this key")
+            .help(format!("did you mean `{near}`?")),
+    );
+    None
 }
 
 /// Where requests go, by the file's `stack`.

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use tallyho_replay::{Context, Failure, Level, Method, Response, site};
 
 use super::TallyUp;
-use super::documents::{Envelope, ErrorEnvelope, Unread, User};
+use super::documents::{Envelope, ErrorEnvelope, EventLists, Unread, User};
 use super::metrics;
 use super::result::{CallError, CallErrorKind, Next};
 
@@ -114,7 +114,10 @@ impl TallyUp {
 
     /// The response to a call, if it is a success; tried again while the server fails.
     async fn answer(&mut self, ctx: &mut Context, call: &Call<'_>) -> Result<Response, CallError> {
-        self.renew_login(ctx).await?;
+        if self.login_is_due(ctx) {
+            // Rare, and large: boxed, it takes no room in every screen.
+            Box::pin(self.renew_login(ctx)).await?;
+        }
         let mut tries = 1;
         loop {
             let error = match self.send(ctx, call).await {
@@ -195,8 +198,8 @@ impl TallyUp {
     }
 
     pub(super) async fn refresh_events(&mut self, ctx: &mut Context) -> Result<(), CallError> {
-        if let Some(events) = self.call(ctx, &get("special_events")).await? {
-            self.events = events;
+        if let Some(events) = self.call::<EventLists>(ctx, &get("special_events")).await? {
+            self.events = events.fitted();
         }
         Ok(())
     }

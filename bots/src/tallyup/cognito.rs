@@ -87,6 +87,11 @@ impl TallyUp {
         self.take_tokens(ctx, &response, name)
     }
 
+    /// Whether the login is about to expire.
+    pub(super) fn login_is_due(&self, ctx: &Context) -> bool {
+        self.carry.tokens.is_some_and(|tokens| now_us(ctx) >= tokens.renew_at_us)
+    }
+
     /// Renews the login if it is about to expire.
     pub(super) async fn renew_login(&mut self, ctx: &mut Context) -> Result<(), CallError> {
         let now_us = now_us(ctx);

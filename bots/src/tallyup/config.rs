@@ -40,8 +40,8 @@ pub struct TallyUpConfig {
     pub(super) client_version: String,
     pub(super) min_server_version: String,
     pub(super) log_levels: BTreeMap<String, LogLevel>,
-    /// Special events that set-up creates.
-    pub(super) events: Option<Vec<Map<String, Value>>>,
+    /// Special events that set-up creates. The console writes `null` for one that it cannot make.
+    pub(super) events: Option<Vec<Option<Map<String, Value>>>>,
     /// What tells this test's flags and invite codes from another's.
     pub(super) test_id: String,
     /// The client of the Cognito user pool.
@@ -160,13 +160,13 @@ impl TallyUpConfig {
     }
 
     /// The events that set-up creates.
-    pub(super) fn events(&self) -> &[Map<String, Value>] {
-        self.events.as_deref().unwrap_or_default()
+    pub(super) fn events(&self) -> impl Iterator<Item = &Map<String, Value>> {
+        self.events.iter().flatten().flatten()
     }
 
     /// The hidden events: names, and invite codes as they are on the server.
     pub(super) fn hidden_events(&self) -> impl Iterator<Item = (&str, String)> {
-        self.events().iter().filter_map(|event| {
+        self.events().filter_map(|event| {
             let is_hidden = event.get("isHidden").is_some_and(is_true);
             let (name, code) = (text(event, "name")?, text(event, "inviteCode")?);
             (is_hidden && !code.is_empty()).then(|| (name, self.invite_code(code)))
@@ -175,7 +175,7 @@ impl TallyUpConfig {
 
     /// The invite code of an event of that name, as it is on the server.
     pub(super) fn invite_code_of(&self, name: &str) -> Option<String> {
-        let event = self.events().iter().find(|event| text(event, "name") == Some(name))?;
+        let event = self.events().find(|event| text(event, "name") == Some(name))?;
         let code = text(event, "inviteCode").filter(|code| !code.is_empty())?;
         Some(self.invite_code(code))
     }
@@ -250,7 +250,9 @@ mod tests {
     #[test]
     fn events_may_be_empty_or_absent() {
         for json in ["{}", r#"{"events": []}"#, r#"{"events": null}"#] {
-            assert_eq!(read(json).events().len(), 0, "{json}");
+            assert_eq!(read(json).events().count(), 0, "{json}");
         }
+        let config = read(r#"{"events": [null, {"name": "a"}, null]}"#);
+        assert_eq!(config.events().count(), 1, "the console makes seven of a kind, then null");
     }
 }

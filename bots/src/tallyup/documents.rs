@@ -4,6 +4,7 @@
 //! whole numbers, as decimals or as texts; decimals are cut to whole numbers, which changes none of
 //! the bot's comparisons.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{self, Deserializer, Visitor};
@@ -68,7 +69,17 @@ pub(super) struct Profile {
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct InviteData {
-    pub(super) status: Box<str>,
+    pub(super) status: InviteStatus,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum InviteStatus {
+    /// The account has been activated.
+    Playing,
+    #[default]
+    #[serde(other)]
+    Other,
 }
 
 /// The games that a user of the test must have unlocked.
@@ -297,7 +308,22 @@ pub(super) struct Goal {
     #[serde(deserialize_with = "whole")]
     pub(super) id: u64,
     #[serde(default)]
-    pub(super) state: Box<str>,
+    pub(super) state: GoalState,
+}
+
+impl Goal {
+    /// Whether it has been reached, and its award not been claimed.
+    pub(super) fn is_reached(&self) -> bool {
+        self.id > 0 && self.state == GoalState::Active
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum GoalState {
+    Active,
+    #[default]
+    #[serde(other)]
+    Other,
 }
 
 /// The special events.
@@ -310,6 +336,14 @@ pub(super) struct EventLists {
 }
 
 impl EventLists {
+    /// Without the room that reading leaves in lists: a bot holds them for as long as it idles.
+    pub(super) fn fitted(mut self) -> Self {
+        for list in [&mut self.last, &mut self.current, &mut self.next] {
+            list.shrink_to_fit();
+        }
+        self
+    }
+
     pub(super) fn find(&self, id: &str) -> Option<&SpecialEvent> {
         [&self.last, &self.current, &self.next].into_iter().flatten().find(|event| *event.id == *id)
     }
@@ -331,7 +365,7 @@ pub(super) struct SpecialEvent {
     #[serde(default)]
     pub(super) name: Box<str>,
     #[serde(default, rename = "type")]
-    pub(super) kind: Box<str>,
+    pub(super) kind: EventKind,
     #[serde(default)]
     pub(super) user_status: UserStatus,
     #[serde(default)]
@@ -352,10 +386,37 @@ pub(super) struct SpecialEvent {
     pub(super) user_rejoin_currency: Currency,
 }
 
-impl SpecialEvent {
-    /// Whether all rounds of a game are played in one go.
-    pub(super) fn is_quickfire(&self) -> bool {
-        self.kind.contains("QF")
+/// How an event is played, from its type. Texts of every event of every bot would be most of what
+/// a bot holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Cow<'_, str>", into = "&'static str")]
+pub(super) enum EventKind {
+    /// Everybody takes part, and nothing is done for it.
+    Surge,
+    /// All rounds of a game are played in one go.
+    Quickfire,
+    /// Move by move.
+    #[default]
+    Other,
+}
+
+impl From<Cow<'_, str>> for EventKind {
+    fn from(kind: Cow<'_, str>) -> Self {
+        match &*kind {
+            "surge" => Self::Surge,
+            kind if kind.contains("QF") => Self::Quickfire,
+            _ => Self::Other,
+        }
+    }
+}
+
+impl From<EventKind> for &'static str {
+    fn from(kind: EventKind) -> Self {
+        match kind {
+            EventKind::Surge => "surge",
+            EventKind::Quickfire => "adhocQF",
+            EventKind::Other => "adhoc",
+        }
     }
 }
 
@@ -505,7 +566,7 @@ mod tests {
             "close": "2024-04-01T00:00:00.000Z", "joinCost": "5", "joinCurrency": "secondary"}"#;
         let event: SpecialEvent = serde_json::from_str(json).expect("an event");
         assert_eq!((event.close, event.join_cost), (1_711_929_600_000, 5));
-        assert_eq!(event.user_status, UserStatus::Other);
+        assert_eq!((event.user_status, event.kind), (UserStatus::Other, EventKind::Quickfire));
         let record = serde_json::to_string(&event).expect("json");
         assert_eq!(serde_json::from_str::<SpecialEvent>(&record).expect("the same"), event);
     }

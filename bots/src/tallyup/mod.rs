@@ -71,7 +71,7 @@ struct Levels {
     /// The highest that is available at all.
     max: u64,
     /// Levels and the ranks from which they can be played.
-    unlocks: Vec<(u64, u64)>,
+    unlocks: Box<[(u32, u32)]>,
 }
 
 /// A screen of the app.

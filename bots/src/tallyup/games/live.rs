@@ -188,7 +188,9 @@ impl TallyUp {
         let affordable = self.user.account.checked_ilog2().map_or(0, |log| u64::from(log) + 1);
         let is_unlocked = |level: u64| {
             let mut unlocks = self.levels.unlocks.iter();
-            unlocks.any(|(known, rank)| *known == level && self.user.rank >= *rank)
+            unlocks.any(|(known, rank)| {
+                u64::from(*known) == level && self.user.rank >= u64::from(*rank)
+            })
         };
         let drawn = (0..LEVEL_TRIES_MAX).find_map(|_| {
             let level = rounded(ctx, site!("live.level"), affordable).min(self.levels.max);

@@ -4,7 +4,9 @@ use serde_json::json;
 use tallyho_replay::{Context, dispatch};
 
 use crate::tallyup::api::{get, post};
-use crate::tallyup::documents::{Currency, GameSession, SessionStatus, SpecialEvent, UserStatus};
+use crate::tallyup::documents::{
+    Currency, EventKind, GameSession, SessionStatus, SpecialEvent, UserStatus,
+};
 use crate::tallyup::result::Next;
 use crate::tallyup::{Screen, TallyUp, UNIT, metrics};
 
@@ -147,7 +149,7 @@ impl TallyUp {
     async fn event_move(&mut self, ctx: &mut Context, details: &Details) -> Next {
         let Some(session) = self.event_session(&details.event.id) else { return Next::Skipped };
         match session.status {
-            SessionStatus::Playing if details.event.is_quickfire() => {
+            SessionStatus::Playing if details.event.kind == EventKind::Quickfire => {
                 self.quickfire_game(ctx, session).await
             }
             SessionStatus::Playing => self.async_move(ctx, session).await,

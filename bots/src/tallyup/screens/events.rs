@@ -4,7 +4,7 @@ use tallyho_replay::{Context, site};
 
 use super::{screen, with_menu};
 use crate::tallyup::api::get;
-use crate::tallyup::documents::{SpecialEvent, UserStatus};
+use crate::tallyup::documents::{EventKind, SpecialEvent, UserStatus};
 use crate::tallyup::result::{CallError, Next};
 use crate::tallyup::{Screen, TallyUp, UNIT, metrics};
 
@@ -82,7 +82,7 @@ impl TallyUp {
         }
         // Drawn over all, so that a surge among them means: not this time.
         let last = ctx.draw(site!("events.last")).pick(&self.events.last).cloned();
-        last.filter(|event| &*event.kind != "surge")
+        last.filter(|event| event.kind != EventKind::Surge)
     }
 
     async fn select_hidden_event(&mut self, ctx: &mut Context) -> Next {

@@ -50,7 +50,7 @@ impl TallyUp {
 
     async fn claim_goal(&mut self, ctx: &mut Context) -> Next {
         let goals = self.goals.goals.iter();
-        let reached = goals.filter(|goal| goal.id > 0 && &*goal.state == "Active");
+        let reached = goals.filter(|goal| goal.is_reached());
         let reached: Vec<u64> = reached.map(|goal| goal.id).collect();
         let Some(id) = ctx.draw(site!("goals.claim")).pick(&reached).copied() else {
             return Next::Skipped;

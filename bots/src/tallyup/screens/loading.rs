@@ -5,7 +5,7 @@ use tallyho_replay::Context;
 
 use crate::tallyup::TallyUp;
 use crate::tallyup::api::{get, post};
-use crate::tallyup::documents::{ItemType, Level, User};
+use crate::tallyup::documents::{InviteStatus, ItemType, Level, User};
 use crate::tallyup::result::CallError;
 
 /// The API's code for an account that has no user yet.
@@ -35,7 +35,7 @@ impl TallyUp {
             answer => answer?,
         };
         self.user = user.unwrap_or_default();
-        if &*self.user.invite_data.status != "playing" {
+        if self.user.invite_data.status != InviteStatus::Playing {
             let activate = json!({"username": self.identity.username()});
             self.call_for_user(ctx, &post("users/activate", &activate)).await?;
         }
@@ -88,8 +88,10 @@ impl TallyUp {
         let levels = towers.unwrap_or_default().into_iter().flatten();
         let available: Vec<Level> = levels.filter(|level| level.available).collect();
         self.levels.max = available.iter().map(|level| level.level).max().unwrap_or(0);
+        let short = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+        let unlocks = available.iter();
         self.levels.unlocks =
-            available.iter().map(|level| (level.level, level.unlocks_at_rank)).collect();
+            unlocks.map(|level| (short(level.level), short(level.unlocks_at_rank))).collect();
         Ok(())
     }
 }

@@ -60,7 +60,7 @@ use screen;
 pub(super) use wallet::rounded;
 
 use super::TallyUp;
-use super::documents::GameSession;
+use super::documents::{GameSession, Goal};
 
 /// What waits for the user.
 impl TallyUp {
@@ -76,7 +76,7 @@ impl TallyUp {
 
     /// Whether a goal has been reached and its award not been claimed.
     fn goals_action_required(&self) -> bool {
-        self.goals.goals.iter().any(|goal| goal.id > 0 && &*goal.state == "Active")
+        self.goals.goals.iter().any(Goal::is_reached)
     }
 
     fn required(&self) -> impl Iterator<Item = &GameSession> {
