@@ -13,8 +13,8 @@ use crate::tools::Tools;
 /// Where servers run.
 const CORE: &str = "1";
 
-/// What HTTPS is encrypted with, whoever the client is: AES with keys of 128 bits is cheaper, and a
-/// client that asked for that first would win by nothing else. All of them agree on this by default.
+/// What HTTPS is encrypted with, whoever the client is. All of them agree on this with nginx by
+/// default; one that asked for shorter keys first would win by nothing else.
 pub(crate) const SUITE: &str = "TLS_AES_256_GCM_SHA384";
 
 /// Which server.
