@@ -489,3 +489,23 @@ impl Watch {
         Self { next_scan: 0, second: 1, phase, cut_off: NEVER, cpu }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How large the future is that an asynchronous function returns.
+    fn future_size<A, B, C, D, F>(_: impl Fn(A, B, C, D) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn the_task_of_a_bot_is_small() {
+        let bytes = future_size(Worker::run_bot);
+        eprintln!("{bytes} bytes, of which a session takes {}", size_of::<Session>());
+        assert!(bytes <= TASK_BYTES_MAX, "{bytes} bytes for each bot");
+    }
+
+    /// Every bot holds its task, whatever it waits for.
+    const TASK_BYTES_MAX: usize = 2_816;
+}
