@@ -128,6 +128,14 @@ fn what_decides_touches_no_socket_clock_thread_file_or_hash_map() {
     expect_none(&breaches);
 }
 
+#[test]
+fn bots_of_one_s_own_are_held_to_the_lints_of_ours() {
+    let lints = read(Path::new("replay/clippy.toml"));
+    for copy in ["bots/clippy.toml", "examples/own-bot/clippy.toml"] {
+        assert!(read(Path::new(copy)) == lints, "{copy} is not replay/clippy.toml");
+    }
+}
+
 fn has_word(code: &str, word: &str) -> bool {
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
     code.match_indices(word).any(|(at, _)| {
