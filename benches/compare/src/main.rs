@@ -48,7 +48,7 @@ struct Arguments {
     rounds: usize,
 
     /// Seconds of each client in a round
-    #[arg(long, default_value_t = 4)]
+    #[arg(long, default_value_t = 3)]
     seconds: u64,
 
     /// Only rows whose name holds one of these words
@@ -103,6 +103,9 @@ fn main() -> ExitCode {
     }
 }
 
+/// Rounds of what is compared with nobody, where that is a ratio.
+const SINGLE_ROUNDS: usize = 3;
+
 /// The whole comparison; how many runs failed.
 fn compare(arguments: &Arguments) -> std::io::Result<usize> {
     let missing = if arguments.no_install { Missing::Skip } else { Missing::Install };
@@ -110,11 +113,11 @@ fn compare(arguments: &Arguments) -> std::io::Result<usize> {
     let soak = Duration::from_secs(arguments.soak);
     let (plan, size) = if arguments.smoke {
         let time = Duration::from_millis(300);
-        let size = Size { time, idle_bots: 100, bots: &[10, 100], soak };
+        let size = Size { time, rounds: 1, idle_bots: 100, bots: &[10, 100], soak };
         (Plan { rounds: 1, time }, size)
     } else {
         let time = Duration::from_secs(arguments.seconds.max(1));
-        let size = Size { time, idle_bots: 9_000, bots: single::BOTS, soak };
+        let size = Size { time, rounds: SINGLE_ROUNDS, idle_bots: 9_000, bots: single::BOTS, soak };
         (Plan { rounds: arguments.rounds.max(1), time }, size)
     };
     let is_wanted = |name: &str| {

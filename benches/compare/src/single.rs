@@ -15,6 +15,8 @@ use crate::tools::Tools;
 /// How large the measurements are.
 pub(crate) struct Size {
     pub(crate) time: Duration,
+    /// Rounds of what is told as a ratio.
+    pub(crate) rounds: usize,
     /// Bots whose memory is measured.
     pub(crate) idle_bots: usize,
     pub(crate) bots: &'static [usize],
@@ -142,24 +144,26 @@ impl Singles<'_> {
         Ok(())
     }
 
-    /// Two workers beside one, at a rate that neither core nor server is busy with.
+    /// Two workers beside one.
     fn workers(&self, driver: Driver) -> io::Result<()> {
         let server = Server::start(Kind::Fast, self.tools)?;
-        let mut costs = Vec::new();
-        for (cores, workers) in [("0", "1"), ("0,1", "2")] {
+        let play = |cores: &str, workers: &str| {
             let mut command = pinned(cores, &self.tools.tallyho);
             command.arg("run").arg(server.url("/"));
             command.args(["--cores", workers, "--io-driver", driver.word()]);
             command.args(["-c", "64", "-d", &format!("{}ms", self.size.time.as_millis())]);
             tallyho::report_to(self.tools, &server, &mut command);
             let played = self.finish(command, Vec::new(), self.size.time)?;
-            costs.push(played.cpu_us_per_request());
+            io::Result::Ok(played.cpu_us_per_request())
+        };
+        let mut ratios = Vec::new();
+        for _ in 0..self.size.rounds {
+            let one = play("0", "1")?;
+            ratios.push(play("0,1", "2")? / one);
         }
-        let ratio = costs[1] / costs[0];
-        let measured = format!("{ratio:.3} ({:.2} us per request, one: {:.2})", costs[1], costs[0]);
         let what =
             format!("2 workers beside 1, {} (the second shares the server's core)", driver.word());
-        table::single(&what, &measured, "1.05", Some(ratio <= 1.05));
+        table::spread(&what, "", ratios, 1.05);
         Ok(())
     }
 
@@ -203,14 +207,29 @@ impl Singles<'_> {
         seen.map(|kib| kib as f64).ok_or_else(|| io::Error::other("it ended too early"))
     }
 
-    /// How late requests start at 20,000 arrivals a second.
+    /// How late requests start at 20,000 arrivals a second, and what that costs beside wake-ups
+    /// every millisecond, which is what the runtime's own timers would do.
     fn pacing(&self, driver: Driver) -> io::Result<()> {
         let server = Server::start(Kind::Fast, self.tools)?;
-        let played = self.play(driver, &self.job(&server, 200), &["--rate", "20000/s"])?;
-        let (lag, cpu) = (played.lag_p99_us(), played.cpu_us_per_request());
-        let what = format!("schedule lag p99 at 20,000 arrivals/s, {}", driver.word());
-        let measured = format!("{:.3} ms, {cpu:.2} us per request", lag / 1_000.0);
-        table::single(&what, &measured, "0.6 ms", Some(lag <= 600.0));
+        let job = self.job(&server, 200);
+        let play = |interval_us: Option<&str>| {
+            let mut command = tallyho::command(self.tools, driver, &job, &["--rate", "20000/s"])?;
+            if let Some(interval) = interval_us {
+                command.env("TALLYHO_BENCH_WAKE_INTERVAL_US", interval);
+            }
+            self.finish(command, Vec::new(), job.time)
+        };
+        let (mut lags, mut wheel_lags, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..self.size.rounds {
+            let (own, wheel) = (play(None)?, play(Some("1000"))?);
+            lags.push(own.lag_p99_us() / 1_000.0);
+            wheel_lags.push(wheel.lag_p99_us() / 1_000.0);
+            ratios.push(own.cpu_us_per_request() / wheel.cpu_us_per_request());
+        }
+        let what = |what: &str| format!("{what} at 20,000 arrivals/s, {}", driver.word());
+        table::spread(&what("schedule lag p99"), " ms", lags, 0.6);
+        table::spread(&what("the same waking every 1 ms"), " ms", wheel_lags, f64::INFINITY);
+        table::spread(&what("CPU beside waking every 1 ms"), "", ratios, 1.5);
         Ok(())
     }
 

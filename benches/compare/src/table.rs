@@ -85,6 +85,16 @@ pub(crate) fn single(what: &str, measured: &str, target: &str, is_met: Option<bo
     println!("| {what} | {measured} | {target} | {verdict} |");
 }
 
+/// A line for several measurements of the same thing; a target of infinity is none.
+pub(crate) fn spread(what: &str, unit: &str, values: Vec<f64>, target: f64) {
+    let Some(Spread { median, min, max }) = Spread::of(values.into_iter()) else { return };
+    let measured = format!("{median:.3}{unit} ({min:.3} - {max:.3})");
+    match target.is_finite() {
+        true => single(what, &measured, &format!("{target}{unit}"), Some(median <= target)),
+        false => single(what, &measured, "-", None),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
