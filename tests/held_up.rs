@@ -192,5 +192,5 @@ fn a_cpu_limit_that_stops_the_generator_is_told_with_its_seconds() {
         .output()
         .expect("a shell");
     let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(stderr.contains("1 workers, not pinned"), "{stderr}");
+    assert!(stderr.contains("1 worker, not pinned"), "{stderr}");
 }
