@@ -56,11 +56,19 @@ fn base64(bytes: &[u8]) -> String {
 fn forms(canary: &str) -> Vec<(&'static str, String)> {
     let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     let json = serde_json::to_string(canary).expect("JSON");
+    // Inside a longer text, as in Basic's `user:password`: the digits that are of nothing else.
+    let within = |before: &str| {
+        let whole = base64(format!("{before}{canary}").as_bytes());
+        let own = whole.trim_end_matches('=');
+        own[before.len() + 1..own.len() - 1].to_owned()
+    };
     vec![
         ("verbatim", canary.to_owned()),
         ("percent-encoded", percent(canary, unreserved)),
         ("percent-encoded whole", percent(canary, |_| false)),
         ("base64", base64(canary.as_bytes()).trim_end_matches('=').to_owned()),
+        ("base64, a byte on", within("u")),
+        ("base64, two bytes on", within("u:")),
         ("hex", hex(canary)),
         ("HEX", hex(canary).to_uppercase()),
         ("JSON", json[1..json.len() - 1].to_owned()),
@@ -239,6 +247,10 @@ fn a_secret_is_in_no_form_in_anything_that_a_run_writes_and_its_sessions_are_exa
         let kept = shown.iter().filter(|text| text.contains("as it went over the wire")).count();
         assert!(kept > 3, "failing exchanges are kept: {kept}");
         shown.push(expect(0, &["report", folder, "--format", "markdown"]));
+        let failing = ended.report().0["failing"][0]["example"].as_str().expect("one").to_owned();
+        let capsule = ended.path("capsule.tly");
+        let capsule = capsule.to_str().expect("UTF-8");
+        shown.push(expect(0, &["capsule", folder, "--session", &failing, "--out", capsule]));
         search(&ended, &shown);
         assert!(Path::new(folder).join("run.json").exists());
     }
