@@ -138,11 +138,8 @@ impl Connector {
         let socket = start_connect(address, source).map_err(|error| connect_failure(&error))?;
         let mut stream =
             TcpStream::from_std(socket.into()).map_err(|error| connect_failure(&error))?;
-        let connected = sys::run_until(
-            &mut stream,
-            async |stream: &mut TcpStream| stream.writable(false).await,
-            || wire.is_over(),
-        );
+        let connected =
+            sys::run_until(&mut stream, |stream| stream.writable(false), || wire.is_over());
         // A connect that was shut down ends as anything; the signal says what it was.
         let connected = connected.await;
         if wire.is_over() {

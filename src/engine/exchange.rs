@@ -121,7 +121,13 @@ pub(super) async fn exchange(
             None => connect(wire, (origin, connections), timing).await,
         };
         let result = match connection {
-            Ok(connection) => attempt(wire, (connection, connections), outgoing, timing).await,
+            Ok(mut connection) => {
+                let received = attempt(wire, &mut connection, outgoing, timing).await;
+                if matches!(&received, Ok((response, _)) if response.keep_alive) {
+                    connections.keep(connection, timing.completed);
+                }
+                received
+            }
             Err(failure) => Err(failure),
         };
         if !matches!(result, Err(Failure::StaleConnection)) {
@@ -146,21 +152,12 @@ pub(super) async fn exchange(
 
 async fn attempt(
     wire: &Wire<'_>,
-    (mut connection, connections): (Connection, &mut Connections),
+    connection: &mut Connection,
     outgoing: &mut Outgoing,
     timing: &mut Timing,
 ) -> Result<Received, Failure> {
-    let sent = write(wire, &mut connection, outgoing, timing).await;
-    let received = match sent {
-        Ok(()) => read(wire, &mut connection, outgoing, timing).await,
-        Err(failure) => Err(failure),
-    };
-    if let Ok((response, _)) = &received
-        && response.keep_alive
-    {
-        connections.keep(connection, timing.completed);
-    }
-    received
+    write(wire, connection, outgoing, timing).await?;
+    read(wire, connection, outgoing, timing).await
 }
 
 async fn connect(
@@ -254,13 +251,12 @@ pub(super) async fn write_all(
     Ok(())
 }
 
-async fn write_some<B: IoBuf>(
-    wire: &Wire<'_>,
-    stream: &mut TcpStream,
+fn write_some<'a, B: IoBuf>(
+    wire: &'a Wire<'_>,
+    stream: &'a mut TcpStream,
     bytes: B,
-) -> (io::Result<usize>, B) {
-    let operation = async |stream: &mut TcpStream| stream.write(bytes).await;
-    sys::run_until(stream, operation, || wire.is_over()).await
+) -> impl Future<Output = (io::Result<usize>, B)> {
+    sys::run_until(stream, |stream| stream.write(bytes), || wire.is_over())
 }
 
 /// Reads what has arrived to the end of `buffer`.
@@ -273,8 +269,8 @@ async fn receive(
         Stream::Plain(stream) => {
             let (begin, end) = (buffer.len(), buffer.capacity());
             let slice = buffer.slice_mut(begin..end);
-            let operation = async |stream: &mut TcpStream| stream.read(slice).await;
-            let (result, slice) = sys::run_until(stream, operation, || wire.is_over()).await;
+            let received = sys::run_until(stream, |stream| stream.read(slice), || wire.is_over());
+            let (result, slice) = received.await;
             (result, slice.into_inner())
         }
         Stream::Tls(stream) => (stream.receive(wire, &mut buffer).await, buffer),

@@ -7,43 +7,62 @@
 //! both drivers.
 #![allow(unsafe_code, reason = "monoio 0.2.4 streams lend only a raw descriptor")]
 
-use std::future::poll_fn;
 use std::io;
+use std::marker::PhantomData;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
-use std::pin::pin;
-use std::task::Poll;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use monoio::net::TcpStream;
+use pin_project_lite::pin_project;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown};
 
 /// Runs one operation of `stream` to its end. When `is_over` says so after a wake-up, the socket is
 /// shut down, which completes a pending read, write or connect early; the operation is never
 /// dropped, so its buffer always comes back.
-pub(super) async fn run_until<T>(
-    stream: &mut TcpStream,
-    operation: impl AsyncFnOnce(&mut TcpStream) -> T,
-    is_over: impl Fn() -> bool,
-) -> T {
+pub(super) fn run_until<'a, O, F>(
+    stream: &'a mut TcpStream,
+    operation: impl FnOnce(&'a mut TcpStream) -> O,
+    is_over: F,
+) -> RunUntil<'a, O, F>
+where
+    O: Future,
+    F: Fn() -> bool,
+{
     let descriptor = stream.as_raw_fd();
-    let mut operation = pin!(operation(stream));
-    let mut is_shut = false;
-    poll_fn(move |context| {
-        if let Poll::Ready(output) = operation.as_mut().poll(context) {
-            return Poll::Ready(output);
-        }
-        if !is_shut && is_over() {
-            is_shut = true;
-            // SAFETY: `operation` borrows `stream`, which owns the descriptor, for as long as this
-            // future exists.
-            let socket = unsafe { BorrowedFd::borrow_raw(descriptor) };
+    RunUntil { operation: operation(stream), descriptor, is_shut: false, is_over, _of: PhantomData }
+}
+
+pin_project! {
+    /// An operation under way. Written out, since an async function would hold the operation twice,
+    /// once as its argument, and every bot would carry that.
+    pub(super) struct RunUntil<'a, O, F> {
+        #[pin]
+        operation: O,
+        descriptor: RawFd,
+        is_shut: bool,
+        is_over: F,
+        _of: PhantomData<&'a mut TcpStream>,
+    }
+}
+
+impl<O: Future, F: Fn() -> bool> Future for RunUntil<'_, O, F> {
+    type Output = O::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<O::Output> {
+        let this = self.project();
+        let polled = this.operation.poll(context);
+        if polled.is_pending() && !*this.is_shut && (this.is_over)() {
+            *this.is_shut = true;
+            // SAFETY: the stream, which owns the descriptor, is borrowed as long as this exists.
+            let socket = unsafe { BorrowedFd::borrow_raw(*this.descriptor) };
             // An error means that it was not connected (any more): the operation has then completed
             // by itself.
             let _not_connected = rustix::net::shutdown(socket, Shutdown::Both);
         }
-        Poll::Pending
-    })
-    .await
+        polled
+    }
 }
 
 /// The socket of a stream that somebody else holds, and keeps open for as long as this exists.

@@ -158,8 +158,8 @@ impl TlsStream {
         }
         let size = buffer.capacity();
         let slice = buffer.slice_mut(..size);
-        let operation = async |stream: &mut TcpStream| stream.read(slice).await;
-        let (result, slice) = sys::run_until(&mut self.tcp, operation, || wire.is_over()).await;
+        let read = |stream| TcpStream::read(stream, slice);
+        let (result, slice) = sys::run_until(&mut self.tcp, read, || wire.is_over()).await;
         let buffer = slice.into_inner();
         let count = *result.as_ref().unwrap_or(&0);
         self.traffic.received += count as u64;

@@ -113,6 +113,10 @@ impl Recorder {
                 self.bytes.push(first | LABEL_SPELT);
                 self.blob(label.as_str().as_bytes());
                 if self.labels.len() < LABELS_MAX {
+                    if self.labels.is_empty() {
+                        // Many sessions send under one name, and many bots hold one of these.
+                        self.labels.reserve_exact(1);
+                    }
                     self.labels.push(label.clone());
                 }
             }
