@@ -54,6 +54,8 @@ impl Sessions {
         }
         let mut new = Remembered { name, group: None, tls12: None, tickets: VecDeque::new() };
         change(&mut new);
+        // Most bots talk to one, and there may be many bots.
+        servers.reserve_exact(1);
         servers.push(new);
     }
 
