@@ -58,9 +58,8 @@ fn forms(canary: &str) -> Vec<(&'static str, String)> {
     let json = serde_json::to_string(canary).expect("JSON");
     // Inside a longer text, as in Basic's `user:password`: the digits that are of nothing else.
     let within = |before: &str| {
-        let whole = base64(format!("{before}{canary}").as_bytes());
-        let own = whole.trim_end_matches('=');
-        own[before.len() + 1..own.len() - 1].to_owned()
+        let whole = format!("{before}{canary}");
+        base64(whole.as_bytes())[before.len() + 1..8 * whole.len() / 6].to_owned()
     };
     vec![
         ("verbatim", canary.to_owned()),
