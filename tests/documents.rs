@@ -294,3 +294,15 @@ fn every_flag_that_the_documents_name_exists() {
     }
     assert!(count >= 10, "only {count} flags were found");
 }
+
+#[test]
+fn cargo_run_starts_the_program_that_the_readme_means() {
+    let cargo = std::env::var("CARGO").expect("cargo runs the tests");
+    let ran = Command::new(cargo)
+        .args(["run", "--quiet", "--locked", "--", "--version"])
+        .current_dir(ROOT)
+        .output()
+        .expect("cargo starts");
+    let (out, error) = (&ran.stdout, String::from_utf8_lossy(&ran.stderr));
+    assert!(out.starts_with(b"tallyho "), "{}{error}", String::from_utf8_lossy(out));
+}
