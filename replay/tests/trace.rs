@@ -108,7 +108,9 @@ struct Written {
     bytes: Vec<u8>,
     ends: Vec<usize>,
     sessions: BTreeMap<Who, (Vec<u8>, Option<String>)>,
-    /// The last block that a session has a piece in.
+    /// The first block that a session has a piece in.
+    first_block: BTreeMap<Who, usize>,
+    /// The last one.
     last_block: BTreeMap<Who, usize>,
     totals: Totals,
 }
@@ -119,7 +121,7 @@ fn written(seed: u64, lived: &[(Lived, Option<String>)], pieces_per_batch: usize
     let mut batch = Batch::default();
     let mut ends = Vec::new();
     let mut n = 0;
-    let mut last_block = BTreeMap::new();
+    let (mut first_block, mut last_block) = (BTreeMap::new(), BTreeMap::new());
     writer.begin().expect("memory");
     ends.push(writer.bytes() as usize);
     let mut flush = |batch: &mut Batch, ends: &mut Vec<usize>| {
@@ -144,6 +146,7 @@ fn written(seed: u64, lived: &[(Lived, Option<String>)], pieces_per_batch: usize
                 end: if is_last { PieceEnd::Whole } else { PieceEnd::Open },
                 signature: signature.clone().filter(|_| is_last),
             });
+            first_block.entry(session.who).or_insert(ends.len());
             last_block.insert(session.who, ends.len());
             (from, number) = (*end, number + 1);
             batch.counts = WorkerCounts { started: index as u64 + 1, ..WorkerCounts::default() };
@@ -160,7 +163,7 @@ fn written(seed: u64, lived: &[(Lived, Option<String>)], pieces_per_batch: usize
     let sessions = lived
         .iter()
         .map(|(lived, signature)| (lived.who, (lived.record.clone(), signature.clone())));
-    Written { bytes, ends, sessions: sessions.collect(), last_block, totals }
+    Written { bytes, ends, sessions: sessions.collect(), first_block, last_block, totals }
 }
 
 fn open(bytes: &[u8]) -> Result<TraceReader<Cursor<&[u8]>>, TraceError> {
@@ -232,6 +235,24 @@ fn one_session_is_found_with_and_without_an_index() {
             let failed = lived.iter().filter(|(_, signature)| signature.is_some()).count();
             assert_eq!(all(&mut reader, &failing).len(), failed);
         }
+    });
+}
+
+#[test]
+fn a_sample_of_blocks_gives_the_whole_sessions_that_start_in_them() {
+    for_each_seed(20, |seed| {
+        let trace = written(seed, &live(seed, 3, 8), 1 + (seed % 5) as usize);
+        let every = 2 + (seed % 3) as usize;
+        let found =
+            all(&mut open(&trace.bytes).expect("a trace"), &Wanted { every, ..Wanted::default() });
+        for (who, (record, _)) in &trace.sessions {
+            // Block 0 is the header.
+            let is_in = (trace.first_block[who] - 1).is_multiple_of(every);
+            let expected = is_in.then_some(record);
+            assert_eq!(found.get(who).map(|found| &found.record), expected, "{who}");
+        }
+        assert!(found.values().all(|found| found.end == FoundEnd::Whole));
+        assert!(!found.is_empty() && found.len() < trace.sessions.len());
     });
 }
 

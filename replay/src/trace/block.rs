@@ -191,36 +191,58 @@ impl fmt::Debug for Packer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Malformed;
 
-/// Unpacks a payload into its columns; exactly `count` of them.
-pub(crate) fn unpack(payload: &[u8], count: usize) -> Result<Vec<Vec<u8>>, Malformed> {
-    let mut rest = payload;
-    let (&columns, after) = rest.split_first().ok_or(Malformed)?;
-    rest = after;
-    if usize::from(columns) != count {
-        return Err(Malformed);
-    }
-    let mut sizes = Vec::with_capacity(count);
-    let mut left = UNPACKED_BYTES_MAX as u64;
-    for _ in 0..count {
-        let (size, stored) = (read_varint(&mut rest)?, read_varint(&mut rest)?);
-        left = left.checked_sub(size).ok_or(Malformed)?;
-        sizes.push((usize::try_from(size).map_err(|_| Malformed)?, stored));
-    }
-    let mut unpacked = Vec::with_capacity(count);
-    for (size, stored) in sizes {
-        let is_plain = stored == 0;
-        let taken = if is_plain { size } else { usize::try_from(stored).map_err(|_| Malformed)? };
-        let (column, after) = rest.split_at_checked(taken).ok_or(Malformed)?;
-        rest = after;
-        unpacked.push(if is_plain { column.to_vec() } else { decompress(column, size)? });
-    }
-    if rest.is_empty() { Ok(unpacked) } else { Err(Malformed) }
+/// Unpacks payloads; reused, since making a decompressor takes longer than a small block does.
+pub(crate) struct Unpacker {
+    decompressor: zstd::bulk::Decompressor<'static>,
 }
 
-/// Allocates what is declared, which was held against the limits, and not a byte more.
-fn decompress(column: &[u8], size: usize) -> Result<Vec<u8>, Malformed> {
-    let unpacked = zstd::bulk::decompress(column, size).map_err(|_| Malformed)?;
-    if unpacked.len() == size { Ok(unpacked) } else { Err(Malformed) }
+impl Unpacker {
+    pub(crate) fn new() -> std::io::Result<Self> {
+        Ok(Self { decompressor: zstd::bulk::Decompressor::new()? })
+    }
+
+    /// Unpacks a payload into its columns; exactly `count` of them.
+    pub(crate) fn unpack(
+        &mut self,
+        payload: &[u8],
+        count: usize,
+    ) -> Result<Vec<Vec<u8>>, Malformed> {
+        let mut rest = payload;
+        let (&columns, after) = rest.split_first().ok_or(Malformed)?;
+        rest = after;
+        if usize::from(columns) != count {
+            return Err(Malformed);
+        }
+        let mut sizes = Vec::with_capacity(count);
+        let mut left = UNPACKED_BYTES_MAX as u64;
+        for _ in 0..count {
+            let (size, stored) = (read_varint(&mut rest)?, read_varint(&mut rest)?);
+            left = left.checked_sub(size).ok_or(Malformed)?;
+            sizes.push((usize::try_from(size).map_err(|_| Malformed)?, stored));
+        }
+        let mut unpacked = Vec::with_capacity(count);
+        for (size, stored) in sizes {
+            let is_plain = stored == 0;
+            let taken =
+                if is_plain { size } else { usize::try_from(stored).map_err(|_| Malformed)? };
+            let (column, after) = rest.split_at_checked(taken).ok_or(Malformed)?;
+            rest = after;
+            unpacked.push(if is_plain { column.to_vec() } else { self.decompress(column, size)? });
+        }
+        if rest.is_empty() { Ok(unpacked) } else { Err(Malformed) }
+    }
+
+    /// Allocates what is declared, which was held against the limits, and not a byte more.
+    fn decompress(&mut self, column: &[u8], size: usize) -> Result<Vec<u8>, Malformed> {
+        let unpacked = self.decompressor.decompress(column, size).map_err(|_| Malformed)?;
+        if unpacked.len() == size { Ok(unpacked) } else { Err(Malformed) }
+    }
+}
+
+impl fmt::Debug for Unpacker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Unpacker")
+    }
 }
 
 /// Seven bits a byte, the lowest first.
@@ -266,6 +288,10 @@ pub(crate) fn read_difference(bytes: &mut &[u8], from: u64) -> Result<u64, Malfo
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn unpack(payload: &[u8], count: usize) -> Result<Vec<Vec<u8>>, Malformed> {
+        Unpacker::new().unwrap().unpack(payload, count)
+    }
 
     #[test]
     fn columns_of_any_size_come_back_as_they_were() {

@@ -11,7 +11,7 @@ use std::io::{self, Read, Seek, Write};
 use std::ops::ControlFlow;
 
 use super::batch::{Batch, Piece, PieceEnd, SESSION_BYTES_MAX, WorkerCounts};
-use super::block::{BlockKind, FORMAT_VERSION, unpack};
+use super::block::{BlockKind, FORMAT_VERSION, Unpacker};
 use super::columns::{COLUMNS, Contents, join};
 use super::exchange::{EXCHANGE_COLUMNS, KeptExchange};
 use super::header::Header;
@@ -107,6 +107,9 @@ pub struct Wanted {
     pub signature: Option<String>,
     /// Those in blocks from this byte on.
     pub from: u64,
+    /// Those that start in every so-manieth block; 0 and 1 mean all. A sample of short sessions then
+    /// costs a part of reading the file.
+    pub every: usize,
 }
 
 impl Wanted {
@@ -128,6 +131,7 @@ pub struct TraceReader<R> {
     pub(super) input: R,
     header: Header,
     pub(super) scanned: Scanned,
+    unpacker: Unpacker,
     /// From the index, if there is one and nothing follows it.
     index: Option<(Totals, Vec<BlockSummary>)>,
 }
@@ -142,13 +146,14 @@ impl<R: Read + Seek> TraceReader<R> {
         let scanned = scan(&mut input, Scanned::default())?;
         let first = *scanned.places.first().ok_or(TraceError::NoHeader)?;
         let header = payload(&mut input, first).map_err(TraceError::Io)?;
+        let mut unpacker = Unpacker::new().map_err(TraceError::Io)?;
         let header = (first.head.kind == BlockKind::Header)
             .then_some(header)
             .flatten()
-            .and_then(|payload| unpack(&payload, 1).ok())
+            .and_then(|payload| unpacker.unpack(&payload, 1).ok())
             .and_then(|columns| serde_json::from_slice(columns.first()?).ok())
             .ok_or(TraceError::DamagedHeader)?;
-        let mut reader = Self { input, header, scanned, index: None };
+        let mut reader = Self { input, header, scanned, unpacker, index: None };
         reader.read_index()?;
         Ok(reader)
     }
@@ -159,7 +164,8 @@ impl<R: Read + Seek> TraceReader<R> {
             return Ok(());
         }
         let payload = payload(&mut self.input, last).map_err(TraceError::Io)?;
-        let columns = payload.and_then(|payload| unpack(&payload, INDEX_COLUMNS).ok());
+        let unpacker = &mut self.unpacker;
+        let columns = payload.and_then(|payload| unpacker.unpack(&payload, INDEX_COLUMNS).ok());
         let blocks_max = self.scanned.places.len();
         self.index = columns.and_then(|columns| decode_index(&columns, blocks_max).ok());
         if self.index.is_none() {
@@ -216,13 +222,21 @@ impl<R: Read + Seek> TraceReader<R> {
         mut each: impl FnMut(Found) -> ControlFlow<()>,
     ) -> Result<(), TraceError> {
         let mut long: BTreeMap<Who, Long> = BTreeMap::new();
-        for place in self.record_places(wanted) {
+        // Sessions that have started, and whose end has not been met.
+        let mut under_way = 0_usize;
+        for (index, place) in self.record_places(wanted).into_iter().enumerate() {
+            let is_start = index.is_multiple_of(wanted.every.max(1));
+            if !is_start && under_way == 0 {
+                continue;
+            }
             let Some((batch, _)) = self.batch(place)? else { continue };
             let mut at = 0;
             for piece in batch.pieces {
                 let record = &batch.bytes[at..at + piece.size];
                 at += piece.size;
-                if !wanted.wants(piece.who) {
+                let is_first = is_start && (piece.number == 0 || wanted.every <= 1);
+                let is_in = is_first || long.contains_key(&piece.who);
+                if !is_in || !wanted.wants(piece.who) {
                     continue;
                 }
                 if piece.number == 0 && piece.end == PieceEnd::Whole {
@@ -239,6 +253,8 @@ impl<R: Read + Seek> TraceReader<R> {
                         return Ok(());
                     }
                 } else {
+                    under_way += usize::from(piece.number == 0);
+                    under_way = under_way.saturating_sub(usize::from(piece.end != PieceEnd::Open));
                     long.entry(piece.who).or_default().note(piece, place.offset);
                 }
             }
@@ -311,7 +327,7 @@ impl<R: Read + Seek> TraceReader<R> {
         for place in places {
             let exchange = payload(&mut self.input, place)
                 .map_err(TraceError::Io)?
-                .and_then(|payload| unpack(&payload, EXCHANGE_COLUMNS).ok())
+                .and_then(|payload| self.unpacker.unpack(&payload, EXCHANGE_COLUMNS).ok())
                 .and_then(|columns| KeptExchange::decode(columns).ok());
             match exchange {
                 Some(exchange) => {
@@ -381,7 +397,7 @@ impl<R: Read + Seek> TraceReader<R> {
     pub(super) fn batch(&mut self, place: Place) -> Result<Option<(Batch, Contents)>, TraceError> {
         let payload = payload(&mut self.input, place).map_err(TraceError::Io)?;
         let batch = payload
-            .and_then(|payload| unpack(&payload, COLUMNS).ok())
+            .and_then(|payload| self.unpacker.unpack(&payload, COLUMNS).ok())
             .and_then(|columns| join(&columns).ok());
         if batch.is_none() {
             self.damaged(place);

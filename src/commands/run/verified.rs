@@ -43,6 +43,7 @@ pub(super) fn verify(
     let wanted = Choice {
         examples: examples.map(|group| group.example).collect(),
         count: (trace.totals.started / SHARE).clamp(SESSIONS_MIN, SESSIONS_MAX),
+        started: trace.totals.started,
         threads: recording.ground.machine.pins.len(),
     };
     file(&path, wanted, bots).unwrap_or_else(|error| VerifiedReport {
@@ -55,8 +56,27 @@ pub(super) fn verify(
 struct Choice {
     examples: BTreeSet<Who>,
     count: u64,
+    /// Of so many.
+    started: u64,
     threads: usize,
 }
+
+impl Choice {
+    /// From every how-manieth block of the file they are chosen: from so few that reading them is
+    /// no great part of what the run costs. Examples are wherever they are.
+    fn every(&self, blocks: usize) -> usize {
+        if !self.examples.is_empty() {
+            return 1;
+        }
+        let lots = self.started / (self.count * CANDIDATES).max(1);
+        (blocks / BLOCKS_MIN).min(usize::try_from(lots).unwrap_or(usize::MAX)).max(1)
+    }
+}
+
+/// A session is chosen from at least so many.
+const CANDIDATES: u64 = 4;
+/// They lie in at least so many blocks, from all over the run, if the file has as many.
+const BLOCKS_MIN: usize = 16;
 
 fn file(path: &Path, choice: Choice, bots: &Registry) -> anyhow::Result<VerifiedReport> {
     if !path.metadata().is_ok_and(|file| file.is_file()) {
@@ -101,7 +121,8 @@ fn choose(
     let mut chosen = Vec::new();
     let mut sample = Sample::new(choice.count);
     let mut seen = 0_u64;
-    reader.sessions(&Wanted::default(), |found| {
+    let wanted = Wanted { every: choice.every(reader.blocks()), ..Wanted::default() };
+    reader.sessions(&wanted, |found| {
         if choice.examples.remove(&found.who) {
             chosen.push(found);
         } else {
@@ -203,7 +224,7 @@ mod tests {
         let path = folder.join("trace-0.tly");
         trace(&path, "http://127.0.0.1/a", said);
         let examples = BTreeSet::from([Who { scenario: 5, bot: 29, session: 0 }]);
-        let choice = Choice { examples, count: SESSIONS_MIN, threads: 2 };
+        let choice = Choice { examples, count: SESSIONS_MIN, started: 30, threads: 2 };
         (file(&path, choice, &tallyho_bots::registry()).unwrap(), folder)
     }
 
