@@ -189,6 +189,8 @@ pub(crate) trait Runner {
     fn poll(&mut self) -> Poll<Outcome>;
     /// Drops the session in the slot, if any.
     fn clear(&mut self);
+    /// Where the session lies, and how many bytes it has.
+    fn memory(&self) -> (usize, usize);
 }
 
 struct Slot<F, M> {
@@ -217,6 +219,10 @@ impl<F: Future<Output = Outcome>, M: Fn() -> F> Runner for Slot<F, M> {
 
     fn clear(&mut self) {
         self.future.set(None);
+    }
+
+    fn memory(&self) -> (usize, usize) {
+        ((&raw const *self.future).addr(), size_of::<Option<F>>())
     }
 }
 

@@ -173,6 +173,13 @@ impl Session {
         &self.carry
     }
 
+    /// Where the bot's state and its future are, as addresses and sizes in bytes, for an engine
+    /// that fetches them ahead. They stay there as long as the session lives.
+    #[must_use]
+    pub fn memory(&self) -> [(usize, usize); 2] {
+        [((&raw const *self.state).addr(), size_of::<State>()), self.runner.memory()]
+    }
+
     /// Whose session it is.
     #[must_use]
     pub fn who(&self) -> Who {

@@ -261,26 +261,27 @@ impl State {
         resume_unwind(Box::new(ReplayStopped))
     }
 
-    pub(crate) fn transcribe(&self, parts: &[&[u8]]) {
+    pub(crate) fn transcribe(&self, entry: &[u8]) {
         if self.recording.get() {
-            let mut transcript = self.scratch.transcript.borrow_mut();
-            for part in parts {
-                transcript.extend_from_slice(part);
-            }
+            self.scratch.transcript.borrow_mut().extend_from_slice(entry);
         }
     }
 
-    /// Starts a step's transcript: the chain so far, then what the caller adds.
-    pub(crate) fn open_transcript(&self) {
+    /// Starts a step's transcript: the chain so far, then this entry.
+    pub(crate) fn open_transcript(&self, entry: &[u8]) {
         let chain = self.own.borrow().chain;
         let mut transcript = self.scratch.transcript.borrow_mut();
         transcript.clear();
         transcript.extend_from_slice(&chain.to_le_bytes());
+        transcript.extend_from_slice(entry);
     }
 
-    /// Ends a step's transcript and gives the new chain.
-    pub(crate) fn close_transcript(&self) -> u64 {
-        let chain = xxh3_64(&self.scratch.transcript.borrow());
+    /// Ends a step's transcript with this entry and text, and gives the new chain.
+    pub(crate) fn close_transcript(&self, entry: &[u8], text: &[u8]) -> u64 {
+        let mut transcript = self.scratch.transcript.borrow_mut();
+        transcript.extend_from_slice(entry);
+        transcript.extend_from_slice(text);
+        let chain = xxh3_64(&transcript);
         self.own.borrow_mut().chain = chain;
         chain
     }

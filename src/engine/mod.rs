@@ -7,6 +7,7 @@
 //! `tls` where the `origin` wants that.
 
 mod account;
+mod ahead;
 mod arrivals;
 mod buffers;
 mod cgroup;

@@ -1,11 +1,14 @@
-//! The one thing that safe code cannot do with a monoio socket: lend its descriptor to a system
-//! call.
+//! What safe code cannot do: lend a monoio socket's descriptor to a system call, and ask for memory
+//! ahead of its use.
 //!
 //! A request that has run out of time must end its pending operation without dropping the
 //! operation's future: a dropped io_uring read loses its buffer, costs two more completions, and is
 //! still in flight when the runtime is dropped. Shutting the socket down completes it at once, on
 //! both drivers.
-#![allow(unsafe_code, reason = "monoio 0.2.4 streams lend only a raw descriptor")]
+#![allow(
+    unsafe_code,
+    reason = "monoio 0.2.4 streams lend only a raw descriptor; prefetching has no safe function"
+)]
 
 use std::io;
 use std::marker::PhantomData;
@@ -102,6 +105,33 @@ pub(super) fn is_quiet(socket: &TcpStream) -> bool {
     let peeked = rustix::net::recv(borrow(socket), &mut [0_u8; 1][..], flags);
     matches!(peeked, Err(Errno::WOULDBLOCK))
 }
+
+/// Asks for so many bytes from an address on to be brought into the processor's caches. What is not
+/// mapped is not read.
+pub(super) fn prefetch((address, bytes): (usize, usize)) {
+    for line in (address..address.saturating_add(bytes)).step_by(CACHE_LINE_BYTES) {
+        fetch_line(line);
+    }
+}
+
+const CACHE_LINE_BYTES: usize = 64;
+
+#[cfg(target_arch = "x86_64")]
+fn fetch_line(address: usize) {
+    use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+    // SAFETY: a prefetch is a hint. It changes nothing that the program could see, and does not
+    // fault, whatever the address.
+    unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::without_provenance(address)) };
+}
+
+#[cfg(target_arch = "aarch64")]
+fn fetch_line(address: usize) {
+    // SAFETY: as above.
+    unsafe { std::arch::asm!("prfm pldl1keep, [{}]", in(reg) address, options(nostack)) };
+}
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+fn fetch_line(_: usize) {}
 
 fn borrow(socket: &TcpStream) -> BorrowedFd<'_> {
     // SAFETY: the descriptor is owned by `socket`, which the result borrows, so it stays open.

@@ -21,33 +21,34 @@ use super::timer::{SlotIndex, Slots};
 
 /// With fewer writes than this in a turn, waiting for its end does not pay.
 const WRITES_MIN: usize = 4;
+/// So many go out together before the turn ends: of more, the first would have left the processor's
+/// near caches by then.
+const WRITES_MAX: usize = 64;
 /// So many writes go out at once before it is tried again.
 const WRITES_AT_ONCE: u32 = 64;
 
 /// Writes that wait for the end of the turn.
 pub(super) struct Turns {
     clock: RunClock,
-    /// Those of this turn.
-    waiting: RefCell<Vec<Write>>,
-    /// Those of the last turn, each until its bot has asked for it.
-    done: RefCell<Vec<Write>>,
-    /// How many of them have not been asked for.
-    unseen: Cell<usize>,
-    /// How many turns have ended.
-    ended: Cell<u64>,
+    /// Whose they are.
+    waiting: RefCell<Vec<SlotIndex>>,
+    /// For each bot.
+    writes: RefCell<Vec<Write>>,
     /// Wakes the task that ends turns; none where nobody waits for them.
     end: RefCell<Option<Waker>>,
+    /// How many have gone out together in this turn.
+    written: Cell<usize>,
     /// Writes that will go out at once.
     at_once: Cell<u32>,
 }
 
-/// Bytes for a socket, and what became of them.
+/// A bot's bytes for its socket, and what became of them.
+#[derive(Default)]
 struct Write {
-    slot: SlotIndex,
-    /// None if its bot is gone.
+    /// None if it is done, or its bot is gone.
     socket: Option<Socket>,
     bytes: Vec<u8>,
-    written: Written,
+    written: Option<Written>,
 }
 
 /// What became of a write.
@@ -61,10 +62,9 @@ impl Turns {
         Self {
             clock,
             waiting: RefCell::default(),
-            done: RefCell::default(),
-            unseen: Cell::new(0),
-            ended: Cell::new(0),
+            writes: RefCell::default(),
             end: RefCell::default(),
+            written: Cell::new(0),
             at_once: Cell::new(0),
         }
     }
@@ -73,7 +73,7 @@ impl Turns {
     /// if waiting for that does not pay.
     pub(super) async fn write(
         &self,
-        slot: SlotIndex,
+        (slots, slot): (&Slots, SlotIndex),
         stream: &mut TcpStream,
         bytes: &mut Vec<u8>,
     ) -> Option<Written> {
@@ -82,25 +82,31 @@ impl Turns {
             self.at_once.set(at_once.saturating_sub(1));
             return None;
         }
-        let entered = Entered {
-            turns: self,
-            turn: self.ended.get(),
-            place: self.enter(slot, stream, std::mem::take(bytes)),
-        };
-        poll_fn(|_| if entered.is_waiting() { Poll::Pending } else { Poll::Ready(()) }).await;
-        let write = &mut self.done.borrow_mut()[entered.place];
-        *bytes = std::mem::take(&mut write.bytes);
-        Some(std::mem::replace(&mut write.written, NOT_YET))
+        self.enter(slot, stream, std::mem::take(bytes));
+        let _place = Place { turns: self, slot };
+        if self.waiting.borrow().len() >= WRITES_MAX {
+            self.write_all(slots);
+        }
+        let written = poll_fn(|_| {
+            let write = &mut self.writes.borrow_mut()[slot];
+            write.written.take().map_or(Poll::Pending, Poll::Ready)
+        });
+        let written = written.await;
+        *bytes = std::mem::take(&mut self.writes.borrow_mut()[slot].bytes);
+        Some(written)
     }
 
-    fn enter(&self, slot: SlotIndex, stream: &mut TcpStream, bytes: Vec<u8>) -> usize {
+    fn enter(&self, slot: SlotIndex, stream: &mut TcpStream, bytes: Vec<u8>) {
         let mut waiting = self.waiting.borrow_mut();
         if let (true, Some(end)) = (waiting.is_empty(), &*self.end.borrow()) {
             end.wake_by_ref();
         }
-        let socket = Some(Socket::of(stream));
-        waiting.push(Write { slot, socket, bytes, written: NOT_YET });
-        waiting.len() - 1
+        waiting.push(slot);
+        let mut writes = self.writes.borrow_mut();
+        if writes.len() <= slot {
+            writes.resize_with(slot + 1, Write::default);
+        }
+        writes[slot] = Write { socket: Some(Socket::of(stream)), bytes, written: None };
     }
 
     /// Ends turn after turn, until [`stop`](Self::stop). The runtime runs its tasks in the order in
@@ -113,37 +119,26 @@ impl Turns {
             } else if self.end.borrow().is_none() {
                 return Poll::Ready(());
             }
-            if self.unseen.get() > 0 {
-                context.waker().wake_by_ref();
-            } else {
-                self.end_turn(slots);
+            self.write_all(slots);
+            if (1..WRITES_MIN).contains(&self.written.replace(0)) {
+                self.at_once.set(WRITES_AT_ONCE);
             }
             Poll::Pending
         })
         .await;
     }
 
-    fn end_turn(&self, slots: &Slots) {
-        let mut writes = self.waiting.borrow_mut();
-        if writes.is_empty() {
-            return;
-        }
-        if writes.len() < WRITES_MIN {
-            self.at_once.set(WRITES_AT_ONCE);
-        }
-        for write in &mut *writes {
-            let Some(socket) = &write.socket else { continue };
+    /// Writes what waits, one right after the other.
+    fn write_all(&self, slots: &Slots) {
+        let (mut waiting, mut writes) = (self.waiting.borrow_mut(), self.writes.borrow_mut());
+        for slot in &*waiting {
+            let write = &mut writes[*slot];
+            let Some(socket) = write.socket.take() else { continue };
             let result = socket.send(&write.bytes);
-            write.written = Written { result, at: self.clock.now() };
+            write.written = Some(Written { result, at: self.clock.now() });
         }
-        for write in writes.iter().filter(|write| write.socket.is_some()) {
-            self.unseen.set(self.unseen.get() + 1);
-            slots.wake(write.slot);
-        }
-        self.ended.set(self.ended.get() + 1);
-        let mut done = self.done.borrow_mut();
-        done.clear();
-        std::mem::swap(&mut *done, &mut *writes);
+        self.written.set(self.written.get() + waiting.len());
+        waiting.drain(..).for_each(|slot| slots.wake(slot));
     }
 
     /// Lets the task end that holds the worker.
@@ -155,26 +150,13 @@ impl Turns {
 }
 
 /// A bot's place in a turn, for as long as it waits: a socket whose bot is gone is not written to.
-struct Entered<'a> {
+struct Place<'a> {
     turns: &'a Turns,
-    turn: u64,
-    place: usize,
+    slot: SlotIndex,
 }
 
-impl Entered<'_> {
-    fn is_waiting(&self) -> bool {
-        self.turns.ended.get() == self.turn
-    }
-}
-
-impl Drop for Entered<'_> {
+impl Drop for Place<'_> {
     fn drop(&mut self) {
-        if self.is_waiting() {
-            self.turns.waiting.borrow_mut()[self.place].socket = None;
-        } else {
-            self.turns.unseen.set(self.turns.unseen.get() - 1);
-        }
+        self.turns.writes.borrow_mut()[self.slot].socket = None;
     }
 }
-
-const NOT_YET: Written = Written { result: Ok(0), at: 0 };

@@ -16,6 +16,7 @@ use tokio::sync::oneshot::error::TryRecvError;
 
 use tallyho_replay::{BotType, Failure, Outcome, RunFacts, Scratch, Session};
 
+use super::ahead::Ahead;
 use super::buffers::Buffers;
 use super::clock::{Micros, RunClock, micros};
 use super::connection::Connections;
@@ -124,6 +125,7 @@ pub(super) struct Worker {
     pub(super) timer: Timer,
     pub(super) connector: Connector,
     pub(super) turns: Turns,
+    ahead: Rc<Ahead>,
     pub(super) buffers: Buffers,
     pub(super) recorder: RefCell<Recorder>,
     pub(super) tracer: Tracer,
@@ -176,6 +178,7 @@ impl Worker {
             timer: Timer::new(clock)?,
             connector: Connector::new(plan, place, is_epoll),
             turns: Turns::new(clock),
+            ahead: Rc::default(),
             is_epoll,
             buffers: Buffers::default(),
             recorder: RefCell::new(recorder),
@@ -231,7 +234,8 @@ impl Worker {
         self.bots_made.set(self.bots_made.get() + 1);
         // Counted in before it first runs, so that an arrival meanwhile makes no bot too many.
         let pace = scenario.pacing.enrol();
-        monoio::spawn(Rc::clone(self).run_bot(Rc::clone(scenario), pace, slot));
+        let task = Rc::clone(self).run_bot(Rc::clone(scenario), pace, slot);
+        monoio::spawn(self.ahead.lead(slot, task));
     }
 
     /// Hands out what is due now and was due before `end`, and returns when the next arrival is.
@@ -371,6 +375,7 @@ impl Worker {
         self.control.bot_started();
         let mut session = Session::new(&scenario.bot_type, &self.facts, &self.scratch);
         self.tracer.attach(slot, &session);
+        self.ahead.attach(slot, &session);
         let mut connections = Connections::default();
         let mut watch = self.plan.watch.as_ref().map(|make| make());
         let mut now = self.clock.now();
@@ -405,6 +410,7 @@ impl Worker {
             }
         }
         self.tracer.detach(slot);
+        self.ahead.detach(slot);
         drop(session);
         self.dropped(&scenario, scenario.pacing.left_out(&pace, now));
         self.control.bot_ended();

@@ -168,7 +168,9 @@ impl State {
                 Ok(Err(error)) => (0x50, *error as u64),
                 Err(_) => (0x60, 0),
             };
-            self.transcribe(&[&[kind | asked as u8], &number.to_le_bytes()]);
+            let mut entry = [kind | asked as u8; 9];
+            entry[1..].copy_from_slice(&number.to_le_bytes());
+            self.transcribe(&entry);
         }
         caught
     }

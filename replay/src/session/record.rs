@@ -54,12 +54,11 @@ impl Session {
             Arrived::Woke => (4, 0),
             Arrived::Answer(answer) => (5, answer),
         };
-        state.open_transcript();
-        state.transcribe(&[
-            &[kind, u8::from(stopping)],
-            &at_us.to_le_bytes(),
-            &number.to_le_bytes(),
-        ]);
+        let mut entry = [0; 18];
+        entry[..2].copy_from_slice(&[kind, u8::from(stopping)]);
+        entry[2..10].copy_from_slice(&at_us.to_le_bytes());
+        entry[10..].copy_from_slice(&number.to_le_bytes());
+        state.open_transcript(&entry);
     }
 
     pub(super) fn record_command(&self, command: &Command) {
@@ -76,16 +75,19 @@ impl Session {
             Command::Ask(question) => (CommandKind::Ask, *question as u8, 0),
             Command::End(outcome) => (CommandKind::End, outcome.number(), xxh3_64(&self.carry)),
         };
-        state.transcribe(&[&[0x80 | kind as u8, argument], &number.to_le_bytes()]);
+        let mut entry = [0; 10];
+        entry[..2].copy_from_slice(&[0x80 | kind as u8, argument]);
+        entry[2..].copy_from_slice(&number.to_le_bytes());
         let reason = match command {
             Command::End(outcome) => outcome.reason().map(Name::as_str),
             _ => None,
         };
-        state.transcribe(&[reason.unwrap_or_default().as_bytes()]);
-        if kind == CommandKind::Send {
-            state.transcribe(&[state.request().name.as_str().as_bytes()]);
-        }
-        let chain = state.close_transcript();
+        let chain = match kind {
+            CommandKind::Send => {
+                state.close_transcript(&entry, state.request().name.as_str().as_bytes())
+            }
+            _ => state.close_transcript(&entry, reason.unwrap_or_default().as_bytes()),
+        };
         let mut own = state.own.borrow_mut();
         let own = &mut *own;
         match kind {

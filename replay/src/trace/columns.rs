@@ -97,11 +97,12 @@ pub(crate) struct Contents {
 pub(crate) struct Splitter {
     columns: Vec<Vec<u8>>,
     order: Vec<(usize, Range<usize>)>,
+    places: Vec<usize>,
 }
 
 impl Splitter {
     pub(crate) fn new() -> Self {
-        Self { columns: vec![Vec::new(); COLUMNS], order: Vec::new() }
+        Self { columns: vec![Vec::new(); COLUMNS], order: Vec::new(), places: Vec::new() }
     }
 
     pub(crate) fn columns(&self) -> &[Vec<u8>] {
@@ -111,17 +112,7 @@ impl Splitter {
     /// Takes a batch apart, into [`Splitter::columns`].
     pub(crate) fn split(&mut self, batch: &Batch) -> Contents {
         self.columns.iter_mut().for_each(Vec::clear);
-        self.order.clear();
-        let mut at = 0;
-        for (index, piece) in batch.pieces.iter().enumerate() {
-            self.order.push((index, at..at + piece.size));
-            at += piece.size;
-        }
-        assert_eq!(at, batch.bytes.len(), "a batch's pieces are its bytes");
-        self.order.sort_by_key(|(index, _)| {
-            let piece = &batch.pieces[*index];
-            (piece.who, piece.number)
-        });
+        self.sort(batch);
         let table = &mut self.columns[Column::Pieces as usize];
         let WorkerCounts { worker, started, not_recorded } = batch.counts;
         for number in [u64::from(worker), started, not_recorded, batch.pieces.len() as u64] {
@@ -129,7 +120,8 @@ impl Splitter {
         }
         let mut contents = Contents::default();
         let (mut last, mut clocks) = (Who::default(), Clocks::default());
-        for (index, range) in std::mem::take(&mut self.order) {
+        let order = std::mem::take(&mut self.order);
+        for (index, range) in order.iter().cloned() {
             let piece = &batch.pieces[index];
             let record = &batch.bytes[range];
             let split = self.split_piece(piece, record, &mut clocks);
@@ -137,7 +129,43 @@ impl Splitter {
             self.describe(piece, split, last);
             last = piece.who;
         }
+        self.order = order;
         contents
+    }
+
+    /// Brings the pieces of a batch into the order of their sessions. Those of one bot mostly are in
+    /// order, so they are dealt out to their bots first, which takes one look at each.
+    fn sort(&mut self, batch: &Batch) {
+        let bots = || batch.pieces.iter().map(|piece| piece.who.bot);
+        let (first, last) = (bots().min().unwrap_or(0), bots().max().unwrap_or(0));
+        let count = usize::try_from(last - first).unwrap_or(usize::MAX).saturating_add(1);
+        let is_dealt = count <= batch.pieces.len();
+        // Where the next piece of each bot goes; of one for all, if there are many.
+        let bot_of = |piece: &Piece| {
+            if is_dealt { usize::try_from(piece.who.bot - first).unwrap_or(0) } else { 0 }
+        };
+        self.places.clear();
+        self.places.resize(if is_dealt { count + 1 } else { 2 }, 0);
+        for piece in &batch.pieces {
+            self.places[bot_of(piece) + 1] += 1;
+        }
+        for bot in 1..self.places.len() {
+            self.places[bot] += self.places[bot - 1];
+        }
+        self.order.clear();
+        self.order.resize(batch.pieces.len(), (0, 0..0));
+        let mut at = 0;
+        for (index, piece) in batch.pieces.iter().enumerate() {
+            let place = &mut self.places[bot_of(piece)];
+            self.order[*place] = (index, at..at + piece.size);
+            *place += 1;
+            at += piece.size;
+        }
+        assert_eq!(at, batch.bytes.len(), "a batch's pieces are its bytes");
+        let key = |index: usize| (batch.pieces[index].who, batch.pieces[index].number);
+        if !self.order.is_sorted_by_key(|(index, _)| key(*index)) {
+            self.order.sort_by_key(|(index, _)| key(*index));
+        }
     }
 
     /// Moves a record into the columns; none if it was left as it is.

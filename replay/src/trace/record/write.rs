@@ -57,9 +57,10 @@ impl Recorder {
         self.clear();
         self.bytes.reserve(FIRST_BYTES);
         self.input_head(0, start.at_us, start.stopping);
-        self.bytes.push(RECORD_VERSION);
-        self.bytes.extend_from_slice(&start.sampler_version.to_le_bytes());
-        self.bytes.extend_from_slice(&start.who.scenario.to_le_bytes());
+        let mut fixed = [RECORD_VERSION; 11];
+        fixed[1..3].copy_from_slice(&start.sampler_version.to_le_bytes());
+        fixed[3..].copy_from_slice(&start.who.scenario.to_le_bytes());
+        self.bytes.extend_from_slice(&fixed);
         self.varint(start.who.bot);
         self.varint(start.who.session);
         self.blob(start.carry);
