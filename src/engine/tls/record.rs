@@ -320,7 +320,7 @@ pub(super) mod tests {
         for (version, algorithm) in all() {
             let [mut out, mut into] = ends(version, algorithm, 250);
             for size in [0, 1, 2, 15, 16, 17, 100, 4_096, PLAIN_BYTES_MAX - 1, PLAIN_BYTES_MAX] {
-                let plain: Vec<u8> = (0..size).map(|at| (at % 251) as u8).collect();
+                let plain: Vec<u8> = (0..=250).cycle().take(size).collect();
                 for kind in [ContentType::ApplicationData, ContentType::Alert] {
                     let wire = sealed(&mut out, kind, &plain);
                     assert!(wire.len() <= size + OVERHEAD_BYTES_MAX);

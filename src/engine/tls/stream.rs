@@ -57,8 +57,11 @@ impl TlsStream {
         let mut incoming = wire.buffers.lend();
         let done = shake_hands(wire, &mut tcp, (&mut handshaking, &mut incoming), traffic).await;
         // What came behind the handshake is the beginning of what comes next.
-        let rest = kept(&incoming, wire.buffers);
-        wire.buffers.give_back(incoming);
+        let mut rest = Vec::new();
+        match incoming.is_empty() {
+            true => wire.buffers.give_back(incoming),
+            false => rest = incoming,
+        }
         let sent = done?;
         let (channel, kind) = handshaking.finish().map_err(io_error)?;
         let mut stream = Self { tcp, channel, rest, is_bulk: false, traffic: Traffic::default() };
@@ -204,7 +207,7 @@ async fn shake_hands(
         if incoming.len() > HANDSHAKE_BYTES_MAX {
             return Err(io_error(InvalidMessage::HandshakePayloadTooLarge.into()));
         }
-        make_room(incoming, BUFFER_BYTES / 4, false);
+        make_room(incoming, 0, false);
         let result;
         (result, *incoming) = read(wire, tcp, std::mem::take(incoming)).await;
         traffic.received += *result.as_ref().unwrap_or(&0) as u64;
@@ -234,7 +237,7 @@ async fn read(
 
 /// Room for what is missing of a record, and more where much is coming.
 fn make_room(buffer: &mut Vec<u8>, missing: usize, is_bulk: bool) {
-    let mut wanted = missing.max(1);
+    let mut wanted = missing.max(ROOM_BYTES_MIN);
     if is_bulk {
         let capacity = READ_BYTES_MAX.min(2 * buffer.capacity());
         wanted = wanted.max(capacity.saturating_sub(buffer.len()));
@@ -251,6 +254,8 @@ fn kept(bytes: &[u8], buffers: &Buffers) -> Vec<u8> {
     kept
 }
 
+/// With less room than this a buffer grows before the next read.
+const ROOM_BYTES_MIN: usize = BUFFER_BYTES / 4;
 /// The most that is written at once: three full records and a head, in a buffer that is kept.
 const WRITE_BYTES_MAX: usize = 64 * 1024;
 /// More than any handshake is long.
