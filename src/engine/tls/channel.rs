@@ -88,8 +88,8 @@ impl Channel {
         (!self.answer.is_empty()).then(|| std::mem::take(&mut self.answer))
     }
 
-    /// Seals as much of `parts` into `wire` as that can hold without growing beyond `wire_bytes_max`,
-    /// at least one record, and leaves the rest in `parts`.
+    /// Seals as much of `parts` into `wire` as that can hold within `wire_bytes_max`, at least one
+    /// record, and leaves the rest in `parts`.
     ///
     /// # Errors
     ///

@@ -96,7 +96,7 @@ impl Pair {
         got
     }
 
-    /// Lets the server send `data`, and returns what comes of it in pieces of at most so many bytes.
+    /// Lets the server send `data`, and returns what comes of it in pieces of so many bytes.
     fn answer(&mut self, data: &[u8], mut piece: impl FnMut() -> usize) -> Result<Vec<u8>, Error> {
         let mut data = data;
         let mut got = Vec::new();
