@@ -500,10 +500,10 @@ fn counts_that_no_run_reaches_are_an_error_and_never_a_panic() {
         let batch = Batch { pieces: vec![piece], counts, ..Batch::default() };
         writer.write(&batch).expect("memory");
     }
-    let mut bytes = std::mem::take(writer.get_mut());
+    let bytes = std::mem::take(writer.get_mut());
     let mut reader = open(&bytes).expect("a trace");
     assert_eq!(reader.count().expect("bytes in memory").started, u64::MAX);
-    let totals = recover(&mut reader, |_| Ok(&mut bytes)).expect("memory");
+    let totals = recover(&mut reader, |_| Ok(Vec::new())).expect("memory");
     assert!(totals.adds_up() && totals.not_recorded.lost == u64::MAX, "{totals:?}");
     let not_recorded = NotRecorded { writer_behind: 1, ..totals.not_recorded };
     let hostile = Totals { exact: u64::MAX, not_recorded, ..totals };

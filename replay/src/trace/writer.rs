@@ -47,7 +47,7 @@ impl<W: Write> TraceWriter<W> {
         if !is_small_enough(&json) {
             return Err(header_too_large(json.len()));
         }
-        let packed = packer.pack(&[json.clone()], &[], &mut payload);
+        let packed = packer.pack(std::slice::from_ref(&json), &[], &mut payload);
         packed.map_err(|error| match error.kind() {
             io::ErrorKind::FileTooLarge => header_too_large(json.len()),
             _ => error,
