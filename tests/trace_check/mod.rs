@@ -87,8 +87,8 @@ fn replay_all(bytes: &[u8]) {
     }
 }
 
-/// Replays what a changed capsule holds, its checksums made right. A session whose record is not the
-/// original's must not replay to its end; whether all are as they were.
+/// Replays what a changed capsule holds, its checksums made right. A session whose record is not
+/// the original's must not replay to its end; whether all are as they were.
 pub fn replayed_under_right_checksums(original: &[u8], changed: &[u8]) -> bool {
     let (original, changed) = (sealed(original), sealed(changed));
     let mut original = TraceReader::open(Cursor::new(original.as_slice())).expect("a capsule");

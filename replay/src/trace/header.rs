@@ -9,8 +9,8 @@ use crate::dispatch::WeightOverrides;
 use crate::draw::SAMPLER_VERSION;
 use crate::run::RunFacts;
 
-/// Values in a header's JSON. In memory each takes 32 bytes or more, and in 64 MiB there could be 32
-/// million. A data file as large as a header holds has fewer, unless its cells are tiny.
+/// Values in a header's JSON. In memory each takes 32 bytes or more, and in 64 MiB there could be
+/// 32 million. A data file as large as a header holds has fewer, unless its cells are tiny.
 const VALUES_MAX: usize = 1 << 23;
 
 /// Whether JSON has so few values that they may be made. Counts what parts values, in texts too.

@@ -28,8 +28,8 @@ pub use super::scan::{Damage, DamageKind, Torn};
 const GATHERED_BYTES_MAX: usize = 256 * 1024 * 1024;
 
 /// What is remembered at once of where sessions of several pieces are: about a million of them. A
-/// trace with more is read several times, which is slow; all at once a file of a few kilobytes could
-/// make impossible.
+/// trace with more is read several times, which is slow; to remember all, a file of a few kilobytes
+/// could make impossible.
 const LONG_BYTES_MAX: usize = 256 * 1024 * 1024;
 
 /// Why a file is not read at all.
