@@ -6,9 +6,9 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-/// What reading any file may take, by the limits in docs/trace.md: a block as it is stored 
-/// (32 MiB), unpacked (64 MiB) and put together (64 MiB, twice that while it grows), what is gathered of
-/// sessions in several pieces (twice 256 MiB), and the values of a header.
+/// What reading any file may take, by the limits in docs/trace.md: a block as it is stored, 32 MiB,
+/// unpacked, 64 MiB, and put together, 64 MiB, twice that while it grows; what is gathered of
+/// sessions in several pieces, twice 256 MiB; and the values of a header.
 pub const PEAK_BYTES_MAX: usize = 1024 * 1024 * 1024;
 
 thread_local! {
