@@ -37,7 +37,7 @@ fn a_request_without_an_answer_in_time_is_a_timeout_and_the_bot_plays_on() {
         let shared = Arc::clone(&counts);
         let server = standin::start(Rules::default(), move |target, _| {
             let is_it = target == "/api/v1/users/active_count";
-            if !is_it || shared.0.fetch_add(1, Ordering::Relaxed) % 2 == 0 {
+            if !is_it || shared.0.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) {
                 return Fate::Sent;
             }
             shared.1.fetch_add(1, Ordering::Relaxed);
