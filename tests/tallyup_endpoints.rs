@@ -172,10 +172,12 @@ const COGNITO: &[(&str, &str, &[&str])] = &[
     ),
 ];
 
+/// By endpoint, the pointers that answers had.
+type Pointers = BTreeMap<String, BTreeSet<&'static str>>;
+
 thread_local! {
-    /// By endpoint, the pointers that answers had; and what was wrong.
-    static SEEN: RefCell<(BTreeMap<String, BTreeSet<&'static str>>, BTreeSet<String>)> =
-        RefCell::default();
+    /// What was asked and answered; and what was wrong.
+    static SEEN: RefCell<(Pointers, BTreeSet<String>)> = RefCell::default();
 }
 
 fn wrong(what: String) {
