@@ -1,8 +1,8 @@
 //! What the built-in stand-in API did wrong on purpose during a run.
 //!
 //! Without it, whoever runs a scenario for the first time would take planted faults for faults of
-//! the generator or of the scenario. Every rendering tells it in the same words, before the failures
-//! that follow from it. Knows nothing of the stand-in API: whoever starts one asks it.
+//! the generator or of the scenario. Every rendering tells it in the same words, before the
+//! failures that follow from it. Knows nothing of the stand-in API: whoever starts one asks it.
 
 use serde::{Deserialize, Serialize};
 

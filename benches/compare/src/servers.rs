@@ -1,4 +1,5 @@
-//! The servers: the fast responder, nginx and the stand-in API, alone on core 1, gone when they are dropped.
+//! The servers: the fast responder, nginx and the stand-in API, alone on core 1, gone when they
+//! are dropped.
 
 use std::io::{self, BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
