@@ -341,6 +341,13 @@ fn stepping_goes_through_a_session_in_a_terminal_in_both_directions() {
     terminal.press(&["b"]);
     let text = terminal.wait_for(&["step 3 of"]);
     assert!(text.lines().all(|line| line.chars().count() <= 60), "{text}");
+    // As tmux and the Linux console send them, which is not as xterm does.
+    terminal.press(&["Home"]);
+    terminal.wait_for(&["step 0 of"]);
+    terminal.press(&["End"]);
+    terminal.wait_for(&["step 4 of", "exact: all 5 steps agree"]);
+    terminal.press(&["b"]);
+    terminal.wait_for(&["step 3 of"]);
     terminal.press(&["q"]);
     let text = terminal.wait_for(&["exit 0"]);
     assert!(!text.contains("step 3 of"), "the screen is as it was: {text}");

@@ -413,8 +413,8 @@ fn a_run_killed_at_any_instant_is_recovered_and_replays() {
         let checked = expect(0, &["trace", "check", run]);
         assert!(checked.contains(" started"), "{checked}");
         let after = expect(0, &["replay", run, "--all"]);
-        let counts =
-            |text: &str| text.lines().find(|line| line.contains("replayed")).map(str::to_owned);
+        let counts = |text: &str| text.split_once(" replayed,").map(|(_, rest)| rest.to_owned());
+        assert!(counts(&after).is_some_and(|counts| counts.contains(" 0 differ")), "{after}");
         assert_eq!(counts(&before), counts(&after));
     }
 }

@@ -4,7 +4,9 @@
 
 use libfuzzer_sys::fuzz_target;
 
+#[path = "../../tests/limited/mod.rs"]
+mod limited;
 #[path = "../../tests/bot_check/mod.rs"]
 mod bot_check;
 
-fuzz_target!(|input: &[u8]| bot_check::check_bot_inputs(input));
+fuzz_target!(|input: &[u8]| limited::within_limits(bot_check::check_bot_inputs, input));

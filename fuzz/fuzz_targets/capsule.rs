@@ -4,7 +4,9 @@
 
 use libfuzzer_sys::fuzz_target;
 
+#[path = "../../tests/limited/mod.rs"]
+mod limited;
 #[path = "../../tests/trace_check/mod.rs"]
 mod trace_check;
 
-fuzz_target!(|input: &[u8]| trace_check::check_capsule(input));
+fuzz_target!(|input: &[u8]| limited::within_limits(trace_check::check_capsule, input));

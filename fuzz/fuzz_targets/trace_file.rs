@@ -1,10 +1,12 @@
-//! Any bytes as a trace, and as the payload of a block under a right checksum.
+//! Any bytes as a trace, and as blocks under right checksums.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 
+#[path = "../../tests/limited/mod.rs"]
+mod limited;
 #[path = "../../tests/trace_check/mod.rs"]
 mod trace_check;
 
-fuzz_target!(|input: &[u8]| trace_check::check_trace_file(input));
+fuzz_target!(|input: &[u8]| limited::within_limits(trace_check::check_trace_file, input));

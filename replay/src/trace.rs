@@ -17,6 +17,7 @@ mod follow;
 mod header;
 mod index;
 mod ledger;
+mod long;
 mod reader;
 pub mod record;
 mod scan;

@@ -7,7 +7,7 @@
 mod support;
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use std::ops::ControlFlow;
 use std::rc::Rc;
@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use tallyho_replay::replayer::{ReplayEnd, replay};
 use tallyho_replay::trace::{
-    Batch, Found, FoundEnd, Header, NotRecorded, Piece, PieceEnd, ScenarioHeader, Totals,
-    TraceError, TraceReader, TraceWriter, Wanted, WorkerCounts, recover,
+    Batch, Found, FoundEnd, Header, KeptExchange, NotRecorded, Piece, PieceEnd, ScenarioHeader,
+    Totals, TraceError, TraceReader, TraceWriter, Wanted, WorkerCounts, recover,
 };
 use tallyho_replay::{
     Bot, BotType, Context, Outcome, Recording, RunFacts, Secret, Session, Who, site,
@@ -25,6 +25,9 @@ use tallyho_replay::{
 use support::{Lived, World, for_each_seed, random};
 
 const SEED: u64 = 5;
+
+/// Failing exchanges in a trace: more of them make tests of every byte slow, and say no more.
+const EXCHANGES_MAX: usize = 2;
 
 /// Browses a few pages, with think times, reads and checks.
 struct Browser {
@@ -103,11 +106,61 @@ fn live(seed: u64, bots: u64, sessions: u64) -> Vec<(Lived, Option<String>)> {
     all
 }
 
+/// Sessions with all that a record may hold: those of set-up and of another scenario, what set-up
+/// handed over, and what nobody can read, which is kept as it is.
+fn live_all_kinds(seed: u64) -> Vec<(Lived, Option<String>)> {
+    let mut session = support::session(&bot(), &facts());
+    session.set_recording(Recording::On);
+    let mut world = World::new(seed);
+    let mut all = live(seed, 1, 3);
+    for (scenario, bot) in [(1, u64::MAX), (1, u64::MAX - 1), (2, 7)] {
+        let lived = world.live(&mut session, Who { scenario, bot, session: 0 });
+        let signature = session.first_failure().map(|fault| fault.kind.to_string());
+        all.push((lived, signature));
+        world.setup = Some(Rc::from(&br#"{"event":17}"#[..]));
+    }
+    let who = Who { scenario: 2, bot: 8, session: 0 };
+    let mut unreadable = world.live(&mut session, who);
+    unreadable.record.extend_from_slice(&[0x7F; 40]);
+    *unreadable.ends.last_mut().expect("a step") += 40;
+    all.push((unreadable, Some("it cannot be read".to_owned())));
+    all
+}
+
+/// What was kept of how that session failed.
+fn kept(lived: &Lived) -> KeptExchange {
+    let text = format!("POST /{} HTTP/1.1\r\nHost: a\r\n\r\n", lived.who.bot);
+    KeptExchange {
+        who: lived.who,
+        step: 1,
+        request_size: text.len() as u64,
+        request: text.into_bytes(),
+        status: 503,
+        head: b"Content-Type: text/plain\r\n".to_vec(),
+        body: b"busy ".repeat(12),
+        body_size: 60,
+        failure: None,
+    }
+}
+
+/// Where each block ends.
+fn block_ends(bytes: &[u8]) -> Vec<usize> {
+    let mut ends = Vec::new();
+    let mut at = 0;
+    while at < bytes.len() {
+        let size = bytes[at + 8..].first_chunk().expect("a head");
+        at += 32 + u32::from_le_bytes(*size) as usize;
+        ends.push(at);
+    }
+    ends
+}
+
 /// What is in a trace that was written, and where each of its blocks ends.
 struct Written {
     bytes: Vec<u8>,
     ends: Vec<usize>,
     sessions: BTreeMap<Who, (Vec<u8>, Option<String>)>,
+    exchanges: BTreeMap<Who, KeptExchange>,
     /// The first block that a session has a piece in.
     first_block: BTreeMap<Who, usize>,
     /// The last one.
@@ -124,9 +177,10 @@ fn written(seed: u64, lived: &[(Lived, Option<String>)], pieces_per_batch: usize
     let (mut first_block, mut last_block) = (BTreeMap::new(), BTreeMap::new());
     writer.begin().expect("memory");
     ends.push(writer.bytes() as usize);
+    let mut exchanges = BTreeMap::new();
     let mut flush = |batch: &mut Batch, ends: &mut Vec<usize>| {
         writer.write(batch).expect("memory");
-        ends.push(writer.bytes() as usize);
+        *ends = block_ends(writer.get_mut());
         batch.clear();
     };
     for (index, (session, signature)) in lived.iter().enumerate() {
@@ -148,6 +202,10 @@ fn written(seed: u64, lived: &[(Lived, Option<String>)], pieces_per_batch: usize
             });
             first_block.entry(session.who).or_insert(ends.len());
             last_block.insert(session.who, ends.len());
+            if is_last && signature.is_some() && exchanges.len() < EXCHANGES_MAX {
+                batch.exchanges.push(kept(session));
+                exchanges.insert(session.who, kept(session));
+            }
             (from, number) = (*end, number + 1);
             batch.counts = WorkerCounts { started: index as u64 + 1, ..WorkerCounts::default() };
             if batch.pieces.len() >= pieces_per_batch {
@@ -163,7 +221,8 @@ fn written(seed: u64, lived: &[(Lived, Option<String>)], pieces_per_batch: usize
     let sessions = lived
         .iter()
         .map(|(lived, signature)| (lived.who, (lived.record.clone(), signature.clone())));
-    Written { bytes, ends, sessions: sessions.collect(), first_block, last_block, totals }
+    let sessions = sessions.collect();
+    Written { bytes, ends, sessions, exchanges, first_block, last_block, totals }
 }
 
 fn open(bytes: &[u8]) -> Result<TraceReader<Cursor<&[u8]>>, TraceError> {
@@ -238,6 +297,28 @@ fn one_session_is_found_with_and_without_an_index() {
     });
 }
 
+/// A small trace with a block of every kind, and the kinds by their numbers.
+fn written_all_kinds(seed: u64) -> Written {
+    let trace = written(seed, &live_all_kinds(seed), 4);
+    let starts = std::iter::once(0).chain(trace.ends.iter().copied());
+    let kinds: BTreeSet<u8> =
+        starts.filter(|at| *at < trace.bytes.len()).map(|at| trace.bytes[at + 6]).collect();
+    assert_eq!(kinds, BTreeSet::from([1, 2, 3, 4]), "the kinds of docs/trace.md");
+    trace
+}
+
+/// The kept exchanges of a trace, as far as they are still there.
+fn exchanges(
+    reader: &mut TraceReader<Cursor<&[u8]>>,
+    trace: &Written,
+) -> BTreeMap<Who, KeptExchange> {
+    let found = trace.exchanges.keys().filter_map(|who| {
+        let exchange = reader.exchange(*who).expect("bytes in memory")?;
+        Some((*who, exchange))
+    });
+    found.collect()
+}
+
 #[test]
 fn a_sample_of_blocks_gives_the_whole_sessions_that_start_in_them() {
     for_each_seed(20, |seed| {
@@ -258,12 +339,15 @@ fn a_sample_of_blocks_gives_the_whole_sessions_that_start_in_them() {
 
 #[test]
 fn a_flip_of_any_byte_is_seen_and_names_its_place() {
-    let trace = written(1, &live(1, 2, 3), 4);
+    let trace = written_all_kinds(1);
     for at in 0..trace.bytes.len() {
         for flip in [0x01, 0x80, 0xFF] {
             let mut bytes = trace.bytes.clone();
             bytes[at] ^= flip;
-            let Ok(mut reader) = open(&bytes) else { continue };
+            let Ok(mut reader) = open(&bytes) else {
+                assert!(at < trace.ends[0], "byte {at}: only without its header it is no trace");
+                continue;
+            };
             let found = all(&mut reader, &Wanted::default());
             let places = reader.damages().iter().map(|d| d.offset..d.offset + d.bytes.max(1));
             let torn = reader.torn().map(|torn| torn.offset..torn.offset + torn.bytes);
@@ -273,13 +357,17 @@ fn a_flip_of_any_byte_is_seen_and_names_its_place() {
             for (who, found) in found {
                 assert!(trace.sessions[&who].0.starts_with(&found.record), "byte {at}: {who}");
             }
+            for (who, exchange) in exchanges(&mut reader, &trace) {
+                assert_eq!(exchange, trace.exchanges[&who], "byte {at}: {who}");
+            }
         }
     }
 }
 
 #[test]
 fn a_trace_cut_at_any_byte_keeps_every_session_wholly_before_the_cut() {
-    let trace = written(2, &live(2, 3, 3), 4);
+    let trace = written_all_kinds(2);
+    let unreadable = Who { scenario: 2, bot: 8, session: 0 };
     for cut in 0..trace.bytes.len() {
         let mut reader = match open(&trace.bytes[..cut]) {
             Ok(reader) => reader,
@@ -296,6 +384,11 @@ fn a_trace_cut_at_any_byte_keeps_every_session_wholly_before_the_cut() {
                 assert!(trace.last_block[who] >= whole_blocks, "cut at {cut}: {who} is lost");
                 continue;
             };
+            if *who == unreadable {
+                let is_there = trace.last_block[who] < whole_blocks;
+                assert_eq!(found.record == *record, is_there, "cut at {cut}");
+                continue;
+            }
             let (is_whole, steps) = replays(found).expect("no difference");
             if trace.last_block[who] < whole_blocks {
                 assert!(is_whole && found.record == *record, "cut at {cut}: {who}");
@@ -304,6 +397,11 @@ fn a_trace_cut_at_any_byte_keeps_every_session_wholly_before_the_cut() {
                 assert_eq!(found.end, FoundEnd::Open);
             }
         }
+        let kept = exchanges(&mut reader, &trace);
+        let is_exchange = |end: &&usize| trace.bytes[**end + 6] == 4;
+        let before = trace.ends[..whole_blocks - 1].iter().filter(is_exchange).count();
+        assert_eq!(kept.len(), before, "cut at {cut}: exchanges wholly before it");
+        assert!(kept.iter().all(|(who, exchange)| trace.exchanges[who] == *exchange));
     }
 }
 
@@ -412,6 +510,26 @@ fn garbage_gives_an_error_and_never_a_panic() {
             assert!(seen || bytes == trace.bytes, "a change was not seen");
         }
     });
+}
+
+#[test]
+fn counts_that_no_run_reaches_are_an_error_and_never_a_panic() {
+    let mut writer = TraceWriter::new(Vec::new(), &header()).expect("memory");
+    for worker in 0..3 {
+        let who = Who { scenario: 1, bot: worker.into(), session: 0 };
+        let piece = Piece { who, number: 1, size: 0, end: PieceEnd::Cut, signature: None };
+        let counts = WorkerCounts { worker, started: u64::MAX, not_recorded: u64::MAX };
+        let batch = Batch { pieces: vec![piece], counts, ..Batch::default() };
+        writer.write(&batch).expect("memory");
+    }
+    let bytes = std::mem::take(writer.get_mut());
+    let mut reader = open(&bytes).expect("a trace");
+    assert_eq!(reader.count().expect("bytes in memory").started, u64::MAX);
+    let totals = recover(&mut reader, |_| Ok(Vec::new())).expect("memory");
+    assert!(totals.adds_up() && totals.not_recorded.lost == u64::MAX, "{totals:?}");
+    let not_recorded = NotRecorded { writer_behind: 1, ..totals.not_recorded };
+    let hostile = Totals { exact: u64::MAX, not_recorded, ..totals };
+    assert!(!hostile.adds_up() && hostile.not_recorded.sum() == u64::MAX);
 }
 
 #[test]

@@ -120,6 +120,9 @@ fn header(args: &ReplayArgs, recorded: &Header, bots: &Registry) -> anyhow::Resu
     Ok(Some(header))
 }
 
+/// Sessions of one name that are looked for: a run has a few, a hostile file could have millions.
+const NAMED_MAX: usize = 16;
+
 /// Prints the timeline of one session, or walks through it.
 fn one(
     traces: &mut Traces,
@@ -132,7 +135,11 @@ fn one(
         reader
             .sessions(&name.wanted(), |session| {
                 found.push((session, index));
-                ControlFlow::Continue(())
+                if found.len() < NAMED_MAX {
+                    ControlFlow::Continue(())
+                } else {
+                    ControlFlow::Break(())
+                }
             })
             .with_context(|| path.display().to_string())?;
     }
@@ -151,7 +158,7 @@ fn one(
             if args.step {
                 step::walk(&timeline)?;
             } else {
-                output::print(&timeline.text());
+                output::print_broken(&timeline.text());
             }
             Ok(timeline.exit)
         }
@@ -202,6 +209,6 @@ fn many(
         });
         tally.add(verified.with_context(|| path.display().to_string())?);
     }
-    output::print(&tally.render());
+    output::print_broken(&tally.render());
     Ok(if tally.agrees() { Exit::Ok } else { Exit::Differs })
 }

@@ -51,6 +51,12 @@ struct Row {
     signature: Option<String>,
 }
 
+impl Row {
+    fn name(&self) -> String {
+        format!("{}/{}", self.bot, self.session)
+    }
+}
+
 /// Sessions that are sorted together; longer lists come in parts.
 const SORTED_MAX: usize = 200_000;
 
@@ -67,21 +73,22 @@ pub fn run(args: &SessionsArgs) -> anyhow::Result<Exit> {
         signature: args.signature.clone(),
         ..Wanted::default()
     };
-    if !args.json {
-        output::print(&format!("{HEADING}\n"));
-    }
+    let mut columns = None;
     for Trace { path, reader } in &mut traces.0 {
         let header = reader.header().clone();
         let mut rows = Vec::new();
         let read = reader.sessions(&wanted, |found| {
             rows.push(row(&header, &found));
             if rows.len() == SORTED_MAX {
-                print(&mut rows, args.json);
+                print(&mut rows, args.json, &mut columns);
             }
             ControlFlow::Continue(())
         });
         read.with_context(|| path.display().to_string())?;
-        print(&mut rows, args.json);
+        print(&mut rows, args.json, &mut columns);
+    }
+    if columns.is_none() && !args.json {
+        output::print(&heading(SESSION_COLUMNS_MIN));
     }
     if traces.show_damage() {
         bail!("{}: the trace is damaged; this is what is left of it", args.run.display());
@@ -89,29 +96,45 @@ pub fn run(args: &SessionsArgs) -> anyhow::Result<Exit> {
     Ok(Exit::Ok)
 }
 
-const HEADING: &str = "     session       start s  steps  outcome       exactness      scenario";
+/// Set-up, teardown and heartbeat have numbers of 20 digits; with them the list fits 80 columns.
+const SESSION_COLUMNS_MIN: usize = 12;
 
-fn print(rows: &mut Vec<Row>, as_json: bool) {
+fn heading(columns: usize) -> String {
+    format!("{:>columns$}     start s  steps  outcome      exactness     scenario\n", "session")
+}
+
+/// Prints rows, under a heading if there was none; `columns` is the width of what came before.
+fn print(rows: &mut Vec<Row>, as_json: bool, columns: &mut Option<usize>) {
+    let Some(longest) = rows.iter().map(|row| row.name().len()).max() else { return };
+    let needs_heading = columns.is_none() && !as_json;
+    let columns = *columns.get_or_insert(longest.max(SESSION_COLUMNS_MIN));
     rows.sort_by(|a, b| (a.bot, a.session, &a.scenario).cmp(&(b.bot, b.session, &b.scenario)));
     let mut text = String::new();
+    if needs_heading {
+        text.push_str(&heading(columns));
+    }
     for row in rows.drain(..) {
         if as_json {
             text.push_str(&serde_json::to_string(&row).expect("plain data becomes JSON"));
             text.push('\n');
             continue;
         }
-        let session = format!("{}/{}", row.bot, row.session);
         let (seconds, micros) = (row.start_us / 1_000_000, row.start_us % 1_000_000);
         let start = format!("{seconds}.{micros:06}");
         text.push_str(&format!(
-            "{session:>12}  {start:>12}  {:>5}  {:<12}  {:<13}  {}\n",
-            row.steps, row.outcome, row.exactness, row.scenario
+            "{:>columns$}  {start:>10}  {:>5}  {:<11}  {:<12}  {}\n",
+            row.name(),
+            row.steps,
+            row.outcome,
+            row.exactness,
+            row.scenario
         ));
         if let Some(signature) = row.signature {
-            text.push_str(&format!("              {signature}\n"));
+            text.push_str(&format!("{:columns$}  {}\n", "", signature.replace('\n', " ")));
         }
     }
-    output::print(&text);
+    let text = output::plain(&text);
+    if as_json { output::print(&text) } else { output::print_broken(&text) }
 }
 
 fn row(header: &Header, found: &Found) -> Row {

@@ -120,7 +120,8 @@ fn totals_of_open(counted: &Totals) -> String {
     let Totals { started, exact, partial, requests, .. } = counted;
     format!(
         "  {exact} exact, {partial} exact up to a step; {started} or more were started\n  \
-         {requests} requests\n"
+         {}\n",
+        output::counted(*requests, "request")
     )
 }
 
@@ -128,7 +129,8 @@ fn per_request(requests: u64, bytes: u64) -> String {
     if requests == 0 {
         return "no requests".to_owned();
     }
-    format!("{requests} requests, {:.2} bytes each", bytes as f64 / requests as f64)
+    let count = output::counted(requests, "request");
+    format!("{count}, {:.2} bytes each", bytes as f64 / requests as f64)
 }
 
 fn recover_all(args: &TraceArgs) -> anyhow::Result<Exit> {
@@ -166,7 +168,8 @@ pub fn capsule(args: &CapsuleArgs) -> anyhow::Result<Exit> {
     for (index, Trace { path, reader }) in traces.0.iter_mut().enumerate() {
         let read = reader.sessions(&args.session.wanted(), |session| {
             found.push((index, session));
-            ControlFlow::Continue(())
+            // Of several none is written, and a hostile file could have millions.
+            if found.len() > 1 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         read.with_context(|| path.display().to_string())?;
     }

@@ -174,11 +174,17 @@ impl Stage {
     ///
     /// A bot that this build does not have, or a configuration that it cannot read.
     pub(super) fn new(header: &Header, registry: &Registry) -> anyhow::Result<Self> {
-        let facts = header.facts().map_err(|error| anyhow!("the trace's header: {error}"))?;
+        let facts = header.facts();
+        let facts = facts.map_err(|error| {
+            anyhow!(crate::output::plain(&format!("the trace's header: {error}")))
+        })?;
         let mut bots = Vec::with_capacity(header.scenarios.len());
         for scenario in &header.scenarios {
-            let cast = cast(scenario, registry);
-            bots.push(cast.with_context(|| format!("the trace's scenario {}", scenario.name))?);
+            let cast = cast(scenario, registry).map_err(|error| {
+                let text = format!("the trace's scenario {}: {error:#}", scenario.name);
+                anyhow!(crate::output::plain(&text))
+            });
+            bots.push(cast?);
         }
         Ok(Self { facts: Rc::new(facts), bots })
     }

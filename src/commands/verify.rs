@@ -12,6 +12,7 @@ use tallyho_replay::replayer::{ReplayEnd, replay};
 use tallyho_replay::trace::{Found, FoundEnd, Header, TraceError};
 
 use super::traces::Stage;
+use crate::output;
 
 /// Differences that are printed in full.
 const DIFFERENCES_MAX: usize = 5;
@@ -53,14 +54,16 @@ impl Tally {
     pub(super) fn render(&self) -> String {
         let mut text = String::new();
         for (_, difference) in &self.differences {
-            text.push_str(difference);
+            text.push_str(&output::plain(difference));
             text.push_str("\n\n");
         }
         let Self { exact, partial, steps, different, .. } = self;
         let all = exact + partial + different;
+        let sessions = output::counted(all, "session");
         text.push_str(&format!(
-            "{all} sessions replayed: {exact} exact, {partial} exact as far as they are recorded, \
-             {different} differ\n{steps} steps agree\n"
+            "{sessions} replayed, {} agree\n  {exact} exact, {partial} exact as far as they are \
+             recorded, {different} differ\n",
+            output::counted(*steps, "step")
         ));
         text
     }

@@ -8,7 +8,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use tallyho_replay::{
-    Command, Failure, Note, Outcome, ReadError, Request, ResponseParts, Vault, Who,
+    Command, Failure, Note, Outcome, Question, ReadError, Request, ResponseParts, Vault, Who,
 };
 
 use super::parameters::looks_secret;
@@ -99,7 +99,13 @@ impl Printer {
         match command {
             Command::Send => String::new(),
             Command::Sleep(pause) => format!("{} .. pauses {}\n", clock(at_us), seconds(*pause)),
-            Command::Ask(question) => format!("{} ?? {question:?}\n", clock(at_us)),
+            Command::Ask(question) => {
+                let question = match question {
+                    Question::ActiveBots => "how many bots are active",
+                    Question::UnixMs => "the date, in milliseconds since 1970",
+                };
+                format!("{} ?? {question}\n", clock(at_us))
+            }
             Command::End(outcome) => format!("{} ends: {}\n", clock(at_us), ending(outcome)),
         }
     }

@@ -47,7 +47,8 @@ impl Ahead {
     /// A bot has a session.
     pub(super) fn attach(&self, slot: SlotIndex, session: &Session) {
         let [state, future] = session.memory();
-        let memory = &mut self.inner.borrow_mut().bot(slot).memory;
+        let mut inner = self.inner.borrow_mut();
+        let memory = &mut inner.bot(slot).memory;
         (memory[1], memory[2]) = (state, future);
     }
 

@@ -20,7 +20,7 @@ use super::plan::RunPlan;
 use super::resolver::Resolver;
 use super::sys;
 use super::timer::{Signal, SlotIndex, Slots};
-use super::tls::{BotTls, Handshake, Tls, TlsStream, words_of};
+use super::tls::{BotTls, Handshake, Tls, TlsName, TlsStream, Traffic, words_of};
 
 /// How a worker opens connections.
 pub(super) struct Connector {
@@ -94,10 +94,7 @@ impl Connector {
         let tcp = self.open(wire, origin, timing).await?;
         match &origin.tls {
             None => Ok(Stream::Plain(tcp)),
-            Some(name) => {
-                let stream = TlsStream::new(tcp, (&self.tls, bot, name));
-                secure(wire, stream, timing).await
-            }
+            Some(name) => secure(wire, tcp, (&self.tls, bot, name), timing).await,
         }
     }
 
@@ -157,14 +154,14 @@ impl Connector {
 /// Puts TLS over a fresh connection.
 async fn secure(
     wire: &Wire<'_>,
-    stream: io::Result<TlsStream>,
+    tcp: TcpStream,
+    how: (&Tls, &mut BotTls, &TlsName),
     timing: &mut Timing,
 ) -> Result<Stream, Failure> {
     let began = wire.clock.now();
-    let mut stream = stream.map_err(|error| timing.tls_fault(&error))?;
-    let result = stream.handshake(wire).await;
+    let mut traffic = Traffic::default();
+    let result = TlsStream::secure(wire, tcp, how, &mut traffic).await;
     timing.tls += wire.clock.now() - began;
-    let traffic = stream.take_traffic();
     timing.bytes_sent += traffic.sent.bytes;
     timing.bytes_received += traffic.received;
     match result {
@@ -172,12 +169,11 @@ async fn secure(
             timing.reason = Some("no answer to the tls handshake in time".to_owned());
             Err(ended_by(wire.slots.signal(wire.slot)))
         }
-        Ok(Handshake::Full) => {
-            timing.handshakes_full += 1;
-            Ok(Stream::Tls(Box::new(stream)))
-        }
-        Ok(Handshake::Resumed) => {
-            timing.handshakes_resumed += 1;
+        Ok((stream, handshake)) => {
+            match handshake {
+                Handshake::Full => timing.handshakes_full += 1,
+                Handshake::Resumed => timing.handshakes_resumed += 1,
+            }
             Ok(Stream::Tls(Box::new(stream)))
         }
         Err(error) => Err(timing.tls_fault(&error)),

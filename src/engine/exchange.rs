@@ -182,10 +182,8 @@ async fn write(
     let result = match &mut connection.stream {
         Stream::Plain(stream) => write_plain(wire, stream, outgoing, &mut sent).await,
         Stream::Tls(stream) => {
-            let mut result = stream.send(wire, &outgoing.bytes).await;
-            if let (Ok(()), Some(body)) = (&result, &outgoing.body) {
-                result = stream.send(wire, body).await;
-            }
+            let body = outgoing.body.as_deref().unwrap_or_default();
+            let result = stream.send(wire, [&outgoing.bytes, body]).await;
             let traffic = stream.take_traffic();
             timing.bytes_received += traffic.received;
             sent = traffic.sent;
@@ -263,7 +261,7 @@ fn write_some<'a, B: IoBuf>(
 async fn receive(
     wire: &Wire<'_>,
     connection: &mut Connection,
-    mut buffer: Vec<u8>,
+    buffer: Vec<u8>,
 ) -> (io::Result<usize>, Vec<u8>) {
     match &mut connection.stream {
         Stream::Plain(stream) => {
@@ -273,7 +271,7 @@ async fn receive(
             let (result, slice) = received.await;
             (result, slice.into_inner())
         }
-        Stream::Tls(stream) => (stream.receive(wire, &mut buffer).await, buffer),
+        Stream::Tls(stream) => stream.receive(wire, buffer).await,
     }
 }
 
@@ -283,11 +281,7 @@ async fn read(
     outgoing: &mut Outgoing,
     timing: &mut Timing,
 ) -> Result<Received, Failure> {
-    // TLS lends one when there is something to put into it.
-    let mut buffer = match connection.stream {
-        Stream::Plain(_) => wire.buffers.lend(),
-        Stream::Tls(_) => Vec::new(),
-    };
+    let mut buffer = wire.buffers.lend();
     let mut first_byte = None;
     let mut received = 0;
     let outcome = loop {

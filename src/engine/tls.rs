@@ -2,10 +2,15 @@
 //!
 //! One base configuration per client certificate, made before the run. Each bot is a client of its
 //! own: it copies a base (344 bytes) and puts a store for its own sessions in, so that ten thousand
-//! bots are not one returning client. Nothing here reads or writes a socket: see `stream.rs`.
+//! bots are not one returning client. Handshakes are rustls' (`handshake.rs`); what is said after
+//! them is sealed and opened here (`channel.rs`, `record.rs`), which costs no allocation. Only
+//! `stream.rs` and `probe.rs` read and write sockets.
 
+mod channel;
+mod handshake;
 mod options;
 mod probe;
+mod record;
 mod roots;
 mod sessions;
 mod stream;
@@ -16,13 +21,14 @@ use std::io;
 use std::sync::Arc;
 
 use rustls::ClientConfig;
-use rustls::client::ClientConnection;
+use rustls::client::UnbufferedClientConnection;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::ServerName;
 
+pub(super) use handshake::Handshake;
 pub use options::{Identity, Pem, Resumption, TlsOptions, TlsVersion, Trust};
 pub use probe::Probed;
-pub(super) use stream::{Handshake, TlsStream};
+pub(super) use stream::{TlsStream, Traffic};
 pub use words::TlsFault;
 pub(super) use words::words_of;
 
@@ -96,6 +102,8 @@ impl Tls {
                 }
             };
             config.alpn_protocols = Protocol::OFFERED.iter().map(|p| p.name().to_vec()).collect();
+            // After the handshake, records are ours: see `record.rs`.
+            config.enable_secret_extraction = true;
             config.resumption = match options.resumption {
                 Resumption::Shared => rustls::client::Resumption::store(Sessions::shared()),
                 // A bot puts a store of its own in.
@@ -124,12 +132,19 @@ impl Tls {
     }
 
     /// A session that a bot is about to begin.
-    fn session(&self, bot: &mut BotTls, name: &TlsName) -> Result<ClientConnection, rustls::Error> {
-        let config = match self.made.resumption {
+    fn session(
+        &self,
+        bot: &mut BotTls,
+        name: &TlsName,
+    ) -> Result<UnbufferedClientConnection, rustls::Error> {
+        UnbufferedClientConnection::new(self.config(bot, name), name.server.clone())
+    }
+
+    fn config(&self, bot: &mut BotTls, name: &TlsName) -> Arc<ClientConfig> {
+        match self.made.resumption {
             Resumption::PerBot => bot.config(name.base, &self.made.bases[name.base].1),
             Resumption::Shared | Resumption::Off => Arc::clone(&self.made.bases[name.base].1),
-        };
-        ClientConnection::new(config, name.server.clone())
+        }
     }
 
     /// How a host is spoken to.

@@ -14,11 +14,11 @@ use crate::certificates::{Authority, Signed};
 use crate::servers::RawServer;
 use crate::tallyho::{DRIVERS, Report, run};
 
-type Secured = StreamOwned<ServerConnection, TcpStream>;
+pub(crate) type Secured = StreamOwned<ServerConnection, TcpStream>;
 
 /// A server that secures connections, except those that `spoil` takes by their number. The first
 /// is that which tallyho tries the target with, and is never spoilt.
-fn server(
+pub(crate) fn server(
     signed: &Signed,
     spoil: impl Fn(u64, TcpStream) -> Option<TcpStream> + Send + Sync + Clone + 'static,
     serve: impl Fn(Secured) + Send + Sync + Clone + 'static,
@@ -45,7 +45,7 @@ fn server(
 }
 
 /// Reads a request; false at the end of the connection.
-fn read_head(stream: &mut Secured) -> bool {
+pub(crate) fn read_head(stream: &mut Secured) -> bool {
     let (mut head, mut byte) = (Vec::new(), [0]);
     while !head.ends_with(b"\r\n\r\n") {
         match stream.read(&mut byte) {

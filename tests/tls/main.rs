@@ -9,4 +9,6 @@ mod certificates;
 mod hold;
 mod hostile;
 mod nginx;
+mod openssl;
 mod others;
+mod records;

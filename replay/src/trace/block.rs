@@ -161,6 +161,11 @@ impl Packer {
         out: &mut Vec<u8>,
     ) -> std::io::Result<()> {
         debug_assert!(columns.len() <= COLUMNS_MAX);
+        let size = columns.iter().map(Vec::len).sum::<usize>();
+        if size > UNPACKED_BYTES_MAX {
+            return Err(too_large(size, UNPACKED_BYTES_MAX));
+        }
+        let before = out.len();
         let mut packed = Vec::with_capacity(columns.len());
         for (index, column) in columns.iter().enumerate() {
             let is_tried = column.len() >= PACKED_BYTES_MIN && !random.contains(&index);
@@ -177,8 +182,17 @@ impl Packer {
         for (column, packed) in columns.iter().zip(&packed) {
             out.extend_from_slice(if is_packed(column, packed) { packed } else { column });
         }
-        Ok(())
+        let size = out.len() - before;
+        if size > PAYLOAD_BYTES_MAX { Err(too_large(size, PAYLOAD_BYTES_MAX)) } else { Ok(()) }
     }
+}
+
+/// What no reader would take is not written.
+fn too_large(size: usize, size_max: usize) -> std::io::Error {
+    std::io::Error::new(
+        std::io::ErrorKind::FileTooLarge,
+        format!("a block of {size} bytes, and the format has at most {size_max}"),
+    )
 }
 
 impl fmt::Debug for Packer {
@@ -305,6 +319,20 @@ mod tests {
         for cut in 0..payload.len() {
             assert_eq!(unpack(&payload[..cut], columns.len()), Err(Malformed), "cut at {cut}");
         }
+    }
+
+    #[test]
+    fn a_block_that_no_reader_would_take_is_not_written() {
+        let mut packer = Packer::new().unwrap();
+        let zeros = vec![vec![0; UNPACKED_BYTES_MAX / 2 + 1]; 2];
+        let error = packer.pack(&zeros, &[], &mut Vec::new()).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::FileTooLarge);
+        // As they are, for they cannot be compressed.
+        let random = vec![vec![0; PAYLOAD_BYTES_MAX - 6]];
+        let mut payload = Vec::new();
+        packer.pack(&random, &[0], &mut payload).unwrap();
+        assert!(unpack(&payload, 1).is_ok_and(|columns| columns == random));
+        assert!(packer.pack(&[vec![0; PAYLOAD_BYTES_MAX]], &[0], &mut Vec::new()).is_err());
     }
 
     #[test]

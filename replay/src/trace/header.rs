@@ -9,6 +9,15 @@ use crate::dispatch::WeightOverrides;
 use crate::draw::SAMPLER_VERSION;
 use crate::run::RunFacts;
 
+/// Values in a header's JSON. In memory each takes 32 bytes or more, and in 64 MiB there could be
+/// 32 million. A data file as large as a header holds has fewer, unless its cells are tiny.
+const VALUES_MAX: usize = 1 << 23;
+
+/// Whether JSON has so few values that they may be made. Counts what parts values, in texts too.
+pub(super) fn is_small_enough(json: &[u8]) -> bool {
+    json.iter().filter(|byte| matches!(byte, b',' | b'[' | b'{' | b':')).count() <= VALUES_MAX
+}
+
 /// What a trace says about its run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

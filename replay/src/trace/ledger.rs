@@ -39,10 +39,10 @@ pub struct NotRecorded {
 }
 
 impl NotRecorded {
-    /// All of them.
+    /// All of them. Saturates: a hostile file may say anything.
     #[must_use]
     pub fn sum(&self) -> u64 {
-        self.not_wanted + self.writer_behind + self.lost
+        self.not_wanted.saturating_add(self.writer_behind).saturating_add(self.lost)
     }
 }
 
@@ -50,10 +50,16 @@ impl Totals {
     /// Whether every session that was started is accounted for.
     #[must_use]
     pub fn adds_up(&self) -> bool {
-        let sum = self.exact.checked_add(self.partial);
-        sum.and_then(|sum| sum.checked_add(self.not_recorded.sum())) == Some(self.started)
+        let NotRecorded { not_wanted, writer_behind, lost } = self.not_recorded;
+        let parts = [self.exact, self.partial, not_wanted, writer_behind, lost];
+        let sum = parts.iter().try_fold(0_u64, |sum, part| sum.checked_add(*part));
+        sum == Some(self.started)
     }
 }
+
+/// The most sessions that a trace may have under way at once; a process has fewer bots, and each
+/// takes some 64 bytes here.
+pub(crate) const OPEN_SESSIONS_MAX: usize = 1 << 22;
 
 /// Follows sessions through their pieces.
 #[derive(Debug, Default)]
@@ -73,6 +79,11 @@ struct Open {
 }
 
 impl Ledger {
+    /// Whether more sessions go on at once than any run has bots.
+    pub(crate) fn is_full(&self) -> bool {
+        self.open.len() >= OPEN_SESSIONS_MAX
+    }
+
     /// A piece was written, or could not be.
     pub(crate) fn piece(&mut self, piece: &Piece, is_written: bool) {
         if is_written && piece.number == 0 && piece.end == PieceEnd::Whole {

@@ -10,13 +10,14 @@ use std::fmt;
 use std::io::{self, Read, Seek, Write};
 use std::ops::ControlFlow;
 
-use super::batch::{Batch, Piece, PieceEnd, SESSION_BYTES_MAX, WorkerCounts};
+use super::batch::{Batch, PieceEnd, WorkerCounts};
 use super::block::{BlockKind, FORMAT_VERSION, Unpacker};
 use super::columns::{COLUMNS, Contents, join};
 use super::exchange::{EXCHANGE_COLUMNS, KeptExchange};
-use super::header::Header;
+use super::header::{Header, is_small_enough};
 use super::index::{BlockSummary, INDEX_COLUMNS, decode_index};
 use super::ledger::{NotRecorded, Totals};
+use super::long::{Long, LongSessions, gather};
 use super::scan::{Place, Scanned, holds_records, payload, scan};
 use super::writer::{Resumed, TraceWriter};
 use crate::session::Who;
@@ -25,6 +26,11 @@ pub use super::scan::{Damage, DamageKind, Torn};
 
 /// How many bytes of records are gathered at once for sessions of several pieces.
 const GATHERED_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// What is remembered at once of where sessions of several pieces are: about a million of them. A
+/// trace with more is read several times, which is slow; to remember all, a file of a few kilobytes
+/// could make impossible.
+const LONG_BYTES_MAX: usize = 256 * 1024 * 1024;
 
 /// Why a file is not read at all.
 #[derive(Debug)]
@@ -151,6 +157,7 @@ impl<R: Read + Seek> TraceReader<R> {
             .then_some(header)
             .flatten()
             .and_then(|payload| unpacker.unpack(&payload, 1).ok())
+            .filter(|columns| columns.iter().all(|json| is_small_enough(json)))
             .and_then(|columns| serde_json::from_slice(columns.first()?).ok())
             .ok_or(TraceError::DamagedHeader)?;
         let mut reader = Self { input, header, scanned, unpacker, index: None };
@@ -219,9 +226,40 @@ impl<R: Read + Seek> TraceReader<R> {
     pub fn sessions(
         &mut self,
         wanted: &Wanted,
+        each: impl FnMut(Found) -> ControlFlow<()>,
+    ) -> Result<(), TraceError> {
+        self.sessions_within(LONG_BYTES_MAX, wanted, each)
+    }
+
+    fn sessions_within(
+        &mut self,
+        long_bytes_max: usize,
+        wanted: &Wanted,
         mut each: impl FnMut(Found) -> ControlFlow<()>,
     ) -> Result<(), TraceError> {
-        let mut long: BTreeMap<Who, Long> = BTreeMap::new();
+        let mut after = None;
+        loop {
+            let mut long = LongSessions::new(after, long_bytes_max);
+            if self.short_sessions(wanted, &mut long, &mut each)?.is_break() {
+                return Ok(());
+            }
+            let next = long.left_out_after();
+            let mut sessions = long.sessions;
+            sessions.retain(|_, long| wanted.wants_signature(long.signature.as_deref()));
+            if self.long_sessions(sessions, &mut each)?.is_break() || next.is_none() {
+                return Ok(());
+            }
+            after = next;
+        }
+    }
+
+    /// Gives sessions of one piece to `each`, if it is the first time round, and notes the others.
+    fn short_sessions(
+        &mut self,
+        wanted: &Wanted,
+        long: &mut LongSessions,
+        each: &mut impl FnMut(Found) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, TraceError> {
         // Sessions that have started, and whose end has not been met.
         let mut under_way = 0_usize;
         for (index, place) in self.record_places(wanted).into_iter().enumerate() {
@@ -235,40 +273,39 @@ impl<R: Read + Seek> TraceReader<R> {
                 let record = &batch.bytes[at..at + piece.size];
                 at += piece.size;
                 let is_first = is_start && (piece.number == 0 || wanted.every <= 1);
-                let is_in = is_first || long.contains_key(&piece.who);
+                let is_in = is_first || long.sessions.contains_key(&piece.who);
                 if !is_in || !wanted.wants(piece.who) {
                     continue;
                 }
-                if piece.number == 0 && piece.end == PieceEnd::Whole {
-                    if !wanted.wants_signature(piece.signature.as_deref()) {
-                        continue;
-                    }
-                    let found = Found {
-                        who: piece.who,
-                        record: record.to_vec(),
-                        end: FoundEnd::Whole,
-                        signature: piece.signature,
-                    };
-                    if each(found).is_break() {
-                        return Ok(());
-                    }
-                } else {
+                if piece.number != 0 || piece.end != PieceEnd::Whole {
                     under_way += usize::from(piece.number == 0);
                     under_way = under_way.saturating_sub(usize::from(piece.end != PieceEnd::Open));
-                    long.entry(piece.who).or_default().note(piece, place.offset);
+                    long.note(piece, place.offset);
+                    continue;
+                }
+                if long.after.is_some() || !wanted.wants_signature(piece.signature.as_deref()) {
+                    continue;
+                }
+                let found = Found {
+                    who: piece.who,
+                    record: record.to_vec(),
+                    end: FoundEnd::Whole,
+                    signature: piece.signature,
+                };
+                if each(found).is_break() {
+                    return Ok(ControlFlow::Break(()));
                 }
             }
         }
-        long.retain(|_, long| wanted.wants_signature(long.signature.as_deref()));
-        self.long_sessions(long, each)
+        Ok(ControlFlow::Continue(()))
     }
 
     /// Gathers sessions of several pieces, as many at once as fit.
     fn long_sessions(
         &mut self,
         mut long: BTreeMap<Who, Long>,
-        mut each: impl FnMut(Found) -> ControlFlow<()>,
-    ) -> Result<(), TraceError> {
+        each: &mut impl FnMut(Found) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, TraceError> {
         while !long.is_empty() {
             let mut gathered = BTreeMap::new();
             let mut bytes = 0;
@@ -279,26 +316,22 @@ impl<R: Read + Seek> TraceReader<R> {
                     break;
                 }
             }
-            let mut offsets: Vec<u64> =
-                gathered.values().flat_map(|long| long.offsets.iter().copied()).collect();
-            offsets.sort_unstable();
-            offsets.dedup();
+            let first = gathered.values().map(|long| long.first).min().unwrap_or(0);
+            let last = gathered.values().map(|long| long.last).max().unwrap_or(0);
             let places = self.scanned.places.iter().filter(|place| holds_records(place));
-            let places: Vec<Place> = places
-                .filter(|place| offsets.binary_search(&place.offset).is_ok())
-                .copied()
-                .collect();
+            let places: Vec<Place> =
+                places.filter(|place| (first..=last).contains(&place.offset)).copied().collect();
             for place in places {
                 let Some((batch, _)) = self.batch(place)? else { continue };
                 gather(&mut gathered, &batch);
             }
             for (who, long) in gathered {
                 if each(long.found(who)).is_break() {
-                    return Ok(());
+                    return Ok(ControlFlow::Break(()));
                 }
             }
         }
-        Ok(())
+        Ok(ControlFlow::Continue(()))
     }
 
     /// The exchange that this session began to fail with, if it was kept.
@@ -350,7 +383,8 @@ impl<R: Read + Seek> TraceReader<R> {
         let counted = self.count_all()?;
         let mut ledger = counted.ledger;
         ledger.close();
-        let started = counted.workers.values().map(|counts| counts.started).sum();
+        let started =
+            counted.workers.values().fold(0_u64, |sum, counts| sum.saturating_add(counts.started));
         Ok(Totals {
             started,
             exact: ledger.exact,
@@ -364,6 +398,10 @@ impl<R: Read + Seek> TraceReader<R> {
         let mut counted = Resumed::default();
         for place in self.record_places(&Wanted::default()) {
             let Some((batch, contents)) = self.batch(place)? else { continue };
+            if counted.ledger.is_full() {
+                self.damaged(place);
+                continue;
+            }
             for piece in &batch.pieces {
                 counted.ledger.piece(piece, true);
             }
@@ -417,62 +455,6 @@ impl<R: Read + Seek> TraceReader<R> {
     }
 }
 
-/// A session of several pieces.
-#[derive(Debug, Default)]
-struct Long {
-    offsets: Vec<u64>,
-    size: usize,
-    signature: Option<String>,
-    record: Vec<u8>,
-    /// Pieces that were gathered without a gap.
-    pieces: u32,
-    end: Option<PieceEnd>,
-    has_gap: bool,
-}
-
-impl Long {
-    fn note(&mut self, piece: Piece, offset: u64) {
-        if self.offsets.last() != Some(&offset) {
-            self.offsets.push(offset);
-        }
-        self.size += piece.size;
-        self.signature = piece.signature.or(self.signature.take());
-    }
-
-    fn add(&mut self, piece: &Piece, record: &[u8]) {
-        let is_next = piece.number == self.pieces && self.end.is_none() && !self.has_gap;
-        if is_next && self.record.len() + record.len() <= SESSION_BYTES_MAX {
-            self.record.extend_from_slice(record);
-            self.pieces += 1;
-            self.end = (piece.end != PieceEnd::Open).then_some(piece.end);
-        } else {
-            self.has_gap = true;
-        }
-    }
-
-    fn found(self, who: Who) -> Found {
-        let end = match self.end {
-            _ if self.has_gap => FoundEnd::Gap,
-            Some(PieceEnd::Whole) => FoundEnd::Whole,
-            Some(PieceEnd::Cut | PieceEnd::Open) => FoundEnd::Cut,
-            None => FoundEnd::Open,
-        };
-        Found { who, record: self.record, end, signature: self.signature }
-    }
-}
-
-fn gather(gathered: &mut BTreeMap<Who, Long>, batch: &Batch) {
-    let mut at = 0;
-    for piece in &batch.pieces {
-        let record = &batch.bytes[at..at + piece.size];
-        at += piece.size;
-        let is_long = piece.number > 0 || piece.end != PieceEnd::Whole;
-        if let Some(long) = gathered.get_mut(&piece.who).filter(|_| is_long) {
-            long.add(piece, record);
-        }
-    }
-}
-
 /// Closes a trace that a killed process left: appends an index behind its last whole block, to
 /// `out`, which must hold the trace up to there. Sessions of which nothing was written count as
 /// lost.
@@ -495,4 +477,48 @@ pub fn recover<R: Read + Seek, W: Write>(
     let (totals, written) = writer.finish(started, NotRecorded::default());
     written.map_err(TraceError::Io)?;
     Ok(totals)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+    use crate::trace::Piece;
+
+    /// Sessions of three pieces each, one piece a block and the sessions side by side.
+    fn trace(sessions: u64) -> Vec<u8> {
+        let mut writer = TraceWriter::new(Vec::new(), &Header::default()).unwrap();
+        for number in 0..3_u8 {
+            for session in 0..sessions {
+                let who = Who { scenario: 1, bot: sessions - session, session };
+                let end = if number == 2 { PieceEnd::Whole } else { PieceEnd::Open };
+                let signature = (number == 1).then(|| "it failed".to_owned());
+                let piece = Piece { who, number: number.into(), size: 2, end, signature };
+                let bytes = vec![0xFF, number];
+                let batch = Batch { bytes, pieces: vec![piece], ..Batch::default() };
+                writer.write(&batch).unwrap();
+            }
+        }
+        writer.finish(sessions, NotRecorded::default()).1.unwrap();
+        std::mem::take(writer.get_mut())
+    }
+
+    #[test]
+    fn more_long_sessions_than_fit_are_found_in_several_rounds_and_each_once() {
+        let bytes = trace(9);
+        let mut reader = TraceReader::open(Cursor::new(bytes.as_slice())).unwrap();
+        for long_bytes_max in [0, 1_000, LONG_BYTES_MAX] {
+            let mut seen = Vec::new();
+            let each = |found: Found| {
+                assert_eq!((found.record.len(), found.end), (6, FoundEnd::Whole));
+                assert_eq!(found.signature.as_deref(), Some("it failed"));
+                seen.push(found.who.bot);
+                ControlFlow::Continue(())
+            };
+            reader.sessions_within(long_bytes_max, &Wanted::default(), each).unwrap();
+            assert_eq!(seen, (1..=9).collect::<Vec<_>>(), "{long_bytes_max}");
+        }
+        assert_eq!(reader.damages(), []);
+    }
 }

@@ -12,7 +12,7 @@ use super::batch::{Batch, Piece, WorkerCounts};
 use super::block::{BlockKind, FORMAT_VERSION, Head, Packer};
 use super::columns::{RANDOM_COLUMNS, Splitter};
 use super::exchange::KeptExchange;
-use super::header::Header;
+use super::header::{Header, is_small_enough};
 use super::index::{BlockSummary, encode_index};
 use super::ledger::{Ledger, NotRecorded, Totals};
 
@@ -39,12 +39,19 @@ impl<W: Write> TraceWriter<W> {
     /// A trace of the run that the header describes. Writes nothing yet.
     ///
     /// # Errors
-    /// No memory for the compressor.
+    /// No memory for the compressor, or a header that no reader would take.
     pub fn new(out: W, header: &Header) -> io::Result<Self> {
         let json = serde_json::to_vec(header).map_err(io::Error::other)?;
         let mut packer = Packer::new()?;
         let mut payload = Vec::new();
-        packer.pack(&[json], &[], &mut payload)?;
+        if !is_small_enough(&json) {
+            return Err(header_too_large(json.len()));
+        }
+        let packed = packer.pack(std::slice::from_ref(&json), &[], &mut payload);
+        packed.map_err(|error| match error.kind() {
+            io::ErrorKind::FileTooLarge => header_too_large(json.len()),
+            _ => error,
+        })?;
         Ok(Self { header: Some(payload), ..Self::resumed(out, packer, Resumed::default()) })
     }
 
@@ -197,7 +204,7 @@ impl<W: Write> TraceWriter<W> {
 
     /// Sessions that all workers have started, as of their latest batches.
     pub(super) fn started(&self) -> u64 {
-        self.workers.values().map(|counts| counts.started).sum()
+        self.workers.values().fold(0, |sum, counts| sum.saturating_add(counts.started))
     }
 
     fn block(&mut self, kind: BlockKind, payload: &[u8]) -> io::Result<()> {
@@ -219,6 +226,14 @@ impl<W: Write> TraceWriter<W> {
         self.previous = head.checksum;
         Ok(())
     }
+}
+
+fn header_too_large(size: usize) -> io::Error {
+    let text = format!(
+        "the scenario with its data has {size} bytes as JSON, which is more than a trace holds: \
+         use smaller data files, or --record off"
+    );
+    io::Error::new(io::ErrorKind::FileTooLarge, text)
 }
 
 /// What a reader knows of a trace that was not closed.

@@ -84,11 +84,13 @@ pub struct World {
     pub body: fn(&mut Draw) -> Vec<u8>,
     /// Statuses other than 200, failures and early stops in one of so many cases.
     pub trouble: u64,
+    /// What set-up hands over.
+    pub setup: Option<Rc<[u8]>>,
 }
 
 impl World {
     pub fn new(seed: u64) -> Self {
-        Self { seed, n: 0, at_us: 0, body: any_body, trouble: 8 }
+        Self { seed, n: 0, at_us: 0, body: any_body, trouble: 8, setup: None }
     }
 
     pub fn draw(&mut self) -> Draw {
@@ -137,8 +139,9 @@ impl World {
 
     /// Lives one session to its end.
     pub fn live(&mut self, session: &mut Session, who: Who) -> Lived {
-        let start =
-            Start { who, carry: Carry::Own, setup: None, at_us: self.at_us, stopping: false };
+        let setup = self.setup.clone();
+        let (carry, at_us) = (Carry::Own, self.at_us);
+        let start = Start { who, carry, setup: setup.as_ref(), at_us, stopping: false };
         let mut command = session.start(start);
         let mut lived = Lived {
             who,

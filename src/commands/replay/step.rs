@@ -11,6 +11,7 @@ use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetat
 
 use super::timeline::Timeline;
 use crate::exit::BadUsage;
+use crate::output::broken;
 
 /// What a key does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,12 +23,14 @@ enum Key {
     Failing,
     Down,
     Up,
+    PageDown,
+    PageUp,
     Quit,
 }
 
 /// Lines around the text: the title and the rule below it, the rule and the keys.
 const FRAME_LINES: usize = 4;
-const KEYS: &str = "n next  b back  g first  G last  f failing step  j k scroll  q quit";
+const KEYS: &str = "n next  b back  g first  G last  f failing step  j k PgDn PgUp scroll  q quit";
 
 /// Walks through the session until the user has seen enough.
 ///
@@ -72,6 +75,11 @@ fn keys(mut bytes: &[u8]) -> Vec<Key> {
             (0x1B, [b'[' | b'O', b'B', ..]) => (Some(Key::Down), 3),
             (0x1B, [b'[' | b'O', b'H', ..]) => (Some(Key::First), 3),
             (0x1B, [b'[' | b'O', b'F', ..]) => (Some(Key::Last), 3),
+            // What the Linux console, tmux and PuTTY send for Home and End, and all for the pages.
+            (0x1B, [b'[', b'1' | b'7', b'~', ..]) => (Some(Key::First), 4),
+            (0x1B, [b'[', b'4' | b'8', b'~', ..]) => (Some(Key::Last), 4),
+            (0x1B, [b'[', b'5', b'~', ..]) => (Some(Key::PageUp), 4),
+            (0x1B, [b'[', b'6', b'~', ..]) => (Some(Key::PageDown), 4),
             // Another key of that kind; alone, the escape key.
             (0x1B, [b'[' | b'O', ..]) => (None, bytes.len()),
             (0x1B | 0x03 | 0x04 | b'q', _) => (Some(Key::Quit), 1),
@@ -101,22 +109,26 @@ struct View<'a> {
 impl View<'_> {
     fn press(&mut self, key: Key, (columns, rows): (usize, usize)) {
         let last = self.timeline.steps.len().saturating_sub(1);
-        let hidden = self.lines(columns).len().saturating_sub(rows.saturating_sub(FRAME_LINES));
+        let room = rows.saturating_sub(FRAME_LINES).max(1);
+        let hidden = self.lines(columns).len().saturating_sub(room);
+        let scrolled = match key {
+            Key::Down => Some(self.scrolled + 1),
+            Key::Up => Some(self.scrolled.saturating_sub(1)),
+            Key::PageDown => Some(self.scrolled + room),
+            Key::PageUp => Some(self.scrolled.saturating_sub(room)),
+            _ => None,
+        };
+        if let Some(scrolled) = scrolled {
+            self.scrolled = scrolled.min(hidden);
+            return;
+        }
         let at = match key {
             Key::Next => (self.at + 1).min(last),
             Key::Back => self.at.saturating_sub(1),
             Key::First => 0,
             Key::Last => last,
             Key::Failing => self.timeline.failing.unwrap_or(self.at),
-            Key::Down => {
-                self.scrolled = (self.scrolled + 1).min(hidden);
-                return;
-            }
-            Key::Up => {
-                self.scrolled = self.scrolled.saturating_sub(1);
-                return;
-            }
-            Key::Quit => return,
+            Key::Down | Key::Up | Key::PageDown | Key::PageUp | Key::Quit => return,
         };
         self.scrolled = if at == self.at { self.scrolled } else { 0 };
         self.at = at;
@@ -129,7 +141,7 @@ impl View<'_> {
         if self.at + 1 >= timeline.steps.len() {
             text.push_str(&format!("\n{}", timeline.conclusion));
         }
-        text.lines().flat_map(|line| broken(line, columns)).collect()
+        broken(&text, columns)
     }
 
     /// The screen, line by line.
@@ -157,14 +169,6 @@ impl View<'_> {
         frame.push(cut(KEYS));
         frame
     }
-}
-
-fn broken(line: &str, columns: usize) -> Vec<String> {
-    let chars: Vec<char> = line.chars().collect();
-    if chars.is_empty() {
-        return vec![String::new()];
-    }
-    chars.chunks(columns.max(1)).map(|chunk| chunk.iter().collect()).collect()
 }
 
 /// The terminal, read key by key; as it was when this is dropped.
@@ -230,7 +234,9 @@ mod tests {
             seen.push(view.at);
         }
         assert_eq!(seen, [1, 2, 3, 3, 3, 2, 1, 0, 0, 2, 2, 3, 3]);
-        assert_eq!(keys(b"\x1b[5~"), []);
+        assert_eq!(keys(b"\x1b[1~\x1b[4~"), [Key::First, Key::Last]);
+        assert_eq!(keys(b"\x1b[6~\x1b[5~"), [Key::PageDown, Key::PageUp]);
+        assert_eq!(keys(b"\x1b[3~"), []);
         assert_eq!(keys(b"q"), [Key::Quit]);
         assert_eq!(keys(b"\x03"), [Key::Quit]);
         assert_eq!(keys(b"\x1b"), [Key::Quit]);

@@ -1,4 +1,4 @@
-//! One session as it is replayed, step by step, for people. Reads well at 80 columns.
+//! One session as it is replayed, step by step, for people.
 //!
 //! What came in is from the record; requests, choices, checks and think times are computed again,
 //! and compared step by step. The exchange that the session began to fail with is shown where it
@@ -13,10 +13,10 @@ use tallyho_replay::{Command, Session, Traceparent};
 use super::super::traces::Stage;
 use crate::config::{Printer, hide_placeholders};
 use crate::exit::Exit;
+use crate::output::plain;
 
 /// Bytes of a value that are shown.
 const VALUE_BYTES_SHOWN: usize = 200;
-const COLUMNS: usize = 80;
 
 /// A session as text.
 pub(super) struct Timeline {
@@ -95,7 +95,9 @@ pub(super) fn timeline(source: &Source<'_>, bodies: Bodies) -> anyhow::Result<Ti
         }
     };
     let (conclusion, exit) = conclude(&replayer, found.end, replayed);
-    let heading = source.heading()?;
+    // Names, labels and log lines are the file's.
+    let (heading, conclusion) = (plain(&source.heading()?), plain(&conclusion));
+    steps.iter_mut().for_each(|step| *step = plain(step));
     Ok(Timeline { heading, steps, conclusion, exit, failing })
 }
 
@@ -171,7 +173,7 @@ impl Source<'_> {
                 Some(label) => format!("drew  {label} = {drawn}"),
                 None => format!("drew  {drawn} at site {:016x}", site.key()),
             },
-            Trail::Pick { set, action } => format!("pick  {action} of {set}"),
+            Trail::Pick { set, action, .. } => format!("pick  {action} of {set}"),
         }
     }
 }
@@ -258,14 +260,8 @@ fn value(what: &str, json: &[u8]) -> String {
     let cut = shown.floor_char_boundary(VALUE_BYTES_SHOWN);
     let more = shown.len() - cut;
     let more = if more > 0 { format!("… and {more} bytes") } else { String::new() };
-    let text = format!("read  {what} = {}{more}", &shown[..cut]);
-    let mut lines = String::new();
-    let mut rest: Vec<char> = text.chars().filter(|c| !c.is_control()).collect();
-    while !rest.is_empty() {
-        let taken = rest.len().min(COLUMNS - INDENT.len());
-        lines.push_str(&line(&rest.drain(..taken).collect::<String>()));
-    }
-    lines
+    let text: String = shown[..cut].chars().filter(|c| !c.is_control()).collect();
+    line(&format!("read  {what} = {text}{more}"))
 }
 
 /// The exchange as it went over the wire.

@@ -40,7 +40,8 @@ impl Tls {
             })
         };
         let name = self.name(host).map_err(below)?;
-        let session = self.session(&mut BotTls::default(), &name);
+        let config = self.config(&mut BotTls::default(), &name);
+        let session = ClientConnection::new(config, name.server);
         let mut session = session.map_err(io_error).map_err(below)?;
         while session.is_handshaking() {
             session.complete_io(&mut socket).map_err(below)?;

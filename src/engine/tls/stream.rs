@@ -1,30 +1,34 @@
-//! A connection with TLS over it: rustls in between, and no buffer of our own.
+//! A connection with TLS over it.
 //!
-//! Ciphertext passes through buffers that the worker lends while an operation is in flight, so an
-//! idle connection holds what rustls holds. Operations run as those of a plain connection do: to
-//! their end, which a shutdown of the socket brings about when the time is over. Nothing is ever
-//! dropped half done, so there is no state in which a stream must not be used.
+//! Its bytes pass through buffers that the worker lends while an operation is in flight: the
+//! reader's own, in which they are opened where they were read, and one to seal a request in. An
+//! idle connection holds none, but for the beginning of a record whose end is still to come.
+//! Operations run as those of a plain connection do: to their end, which a shutdown of the socket
+//! brings about when the time is over. Nothing is ever dropped half done, so there is no state in
+//! which a stream must not be used.
 
-use std::io::{self, BufRead, Write};
+use std::io;
 
 use monoio::buf::IoBufMut;
 use monoio::io::AsyncReadRent;
 use monoio::net::TcpStream;
-use rustls::HandshakeKind;
-use rustls::client::ClientConnection;
+use rustls::InvalidMessage;
 
+use super::channel::Channel;
+use super::handshake::{Awaits, Handshake, Handshaking};
 use super::words::{io_error, words_of};
 use super::{BotTls, Tls, TlsName};
+use crate::engine::buffers::{BUFFER_BYTES, Buffers};
 use crate::engine::exchange::{READ_BYTES_MAX, Sent, Wire, write_all};
 use crate::engine::sys;
 
 /// A connection with TLS over it.
 pub(in crate::engine) struct TlsStream {
     tcp: TcpStream,
-    session: ClientConnection,
-    /// The server has said that nothing more will come.
-    is_closed: bool,
-    /// The last read filled its buffer: the next asks for more at once.
+    channel: Channel,
+    /// The beginning of a record whose end is still to come.
+    rest: Vec<u8>,
+    /// The last read filled its buffer: the next has twice the room.
     is_bulk: bool,
     traffic: Traffic,
 }
@@ -37,42 +41,37 @@ pub(in crate::engine) struct Traffic {
 }
 
 impl TlsStream {
-    /// # Errors
-    ///
-    /// When the system gives no random numbers.
-    pub(in crate::engine) fn new(
-        tcp: TcpStream,
-        (tls, bot, name): (&Tls, &mut BotTls, &TlsName),
-    ) -> io::Result<Self> {
-        let session = tls.session(bot, name).map_err(io_error)?;
-        let traffic = Traffic::default();
-        Ok(Self { tcp, session, is_closed: false, is_bulk: false, traffic })
-    }
-
-    /// Secures the connection; whether that took a full handshake.
+    /// Secures a connection, and adds what that took to `traffic`.
     ///
     /// # Errors
     ///
     /// What [`words_of`] has words for; else what the socket said.
-    pub(in crate::engine) async fn handshake(&mut self, wire: &Wire<'_>) -> io::Result<Handshake> {
-        // Data that comes with the end of the handshake stays in `session` until it is asked for.
-        let mut early = Vec::new();
-        loop {
-            self.flush_or_hear(wire).await?;
-            if !self.session.is_handshaking() {
-                break;
-            }
-            if self.fill(wire, &mut early).await? == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
+    pub(in crate::engine) async fn secure(
+        wire: &Wire<'_>,
+        mut tcp: TcpStream,
+        (tls, bot, name): (&Tls, &mut BotTls, &TlsName),
+        traffic: &mut Traffic,
+    ) -> io::Result<(Self, Handshake)> {
+        let session = tls.session(bot, name).map_err(io_error)?;
+        let mut handshaking = Handshaking::new(session);
+        let mut incoming = wire.buffers.lend();
+        let done = shake_hands(wire, &mut tcp, (&mut handshaking, &mut incoming), traffic).await;
+        // What came behind the handshake is the beginning of what comes next.
+        let mut rest = Vec::new();
+        match incoming.is_empty() {
+            true => wire.buffers.give_back(incoming),
+            false => rest = incoming,
         }
-        Ok(match self.session.handshake_kind() {
-            Some(HandshakeKind::Resumed) => Handshake::Resumed,
-            _ => Handshake::Full,
-        })
+        let sent = done?;
+        let (channel, kind) = handshaking.finish().map_err(io_error)?;
+        let mut stream = Self { tcp, channel, rest, is_bulk: false, traffic: Traffic::default() };
+        match sent {
+            Err(error) => Err(stream.hear_why(wire, error).await),
+            Ok(()) => Ok((stream, kind)),
+        }
     }
 
-    /// Sends all of `bytes`.
+    /// Sends all of `parts`.
     ///
     /// # Errors
     ///
@@ -80,18 +79,42 @@ impl TlsStream {
     pub(in crate::engine) async fn send(
         &mut self,
         wire: &Wire<'_>,
-        mut bytes: &[u8],
+        mut parts: [&[u8]; 2],
     ) -> io::Result<()> {
-        while !bytes.is_empty() {
-            // rustls takes as much as it will hold, 64 KiB, at a time.
-            let taken = self.session.writer().write(bytes)?;
-            bytes = &bytes[taken..];
-            self.flush_or_hear(wire).await?;
+        let size: usize = parts.iter().map(|part| part.len()).sum();
+        let mut sealed = match size {
+            ..BUFFER_BYTES => wire.buffers.lend_for_request(),
+            _ => wire.buffers.lend(),
+        };
+        let mut outcome = Ok(());
+        while outcome.is_ok() && parts.iter().any(|part| !part.is_empty()) {
+            sealed.clear();
+            outcome = self.channel.seal(&mut parts, &mut sealed, WRITE_BYTES_MAX).map_err(io_error);
+            if outcome.is_ok() {
+                let sent = &mut self.traffic.sent;
+                outcome = write_all(wire, &mut self.tcp, &mut sealed, sent).await;
+            }
         }
-        Ok(())
+        wire.buffers.give_back(sealed);
+        match outcome {
+            // Boxed: rare, and a bot's task is as large as what it may wait for.
+            Err(error) => Err(Box::pin(self.hear_why(wire, error)).await),
+            Ok(()) => Ok(()),
+        }
     }
 
-    /// Adds what arrives to the end of `plain`, at least a byte; 0 when the server has ended the
+    /// A server that has refused closes at once, so a failed write is followed by one read, for
+    /// the reason.
+    async fn hear_why(&mut self, wire: &Wire<'_>, error: io::Error) -> io::Error {
+        let (result, buffer) = self.receive(wire, wire.buffers.lend()).await;
+        wire.buffers.give_back(buffer);
+        match result {
+            Err(reason) if words_of(&reason).is_some() => reason,
+            _ => error,
+        }
+    }
+
+    /// Adds what arrives to the end of `buffer`, at least a byte; 0 when the server has ended the
     /// stream as TLS wants it.
     ///
     /// # Errors
@@ -101,122 +124,139 @@ impl TlsStream {
     pub(in crate::engine) async fn receive(
         &mut self,
         wire: &Wire<'_>,
-        plain: &mut Vec<u8>,
-    ) -> io::Result<usize> {
-        let before = plain.len();
-        while plain.len() == before {
-            if self.is_closed {
-                return Ok(0);
+        mut buffer: Vec<u8>,
+    ) -> (io::Result<usize>, Vec<u8>) {
+        let begin = buffer.len();
+        buffer.extend_from_slice(&self.rest);
+        wire.buffers.give_back(std::mem::take(&mut self.rest));
+        loop {
+            let opened = self.channel.open(&mut buffer[begin..]);
+            if let Some(answer) = self.channel.take_answer() {
+                let answered = Box::pin(self.answer(wire, answer)).await;
+                if let (Ok(_), Err(error)) = (&opened, answered) {
+                    return (Err(error), buffer);
+                }
             }
-            if self.fill(wire, plain).await? == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
+            let opened = match opened {
+                Ok(opened) => opened,
+                Err(error) => return (Err(io_error(error)), buffer),
+            };
+            let rest = begin + opened.rest.start..begin + opened.rest.end;
+            if opened.data > 0 || self.channel.is_closed() {
+                self.rest = kept(&buffer[rest], wire.buffers);
+                buffer.truncate(begin + opened.data);
+                return (Ok(opened.data), buffer);
+            }
+            let size = rest.len();
+            buffer.copy_within(rest, begin);
+            buffer.truncate(begin + size);
+            make_room(&mut buffer, opened.missing, self.is_bulk);
+            let result;
+            (result, buffer) = self.read(wire, buffer).await;
+            match result {
+                Ok(0) => return (Err(io::ErrorKind::UnexpectedEof.into()), buffer),
+                Ok(_) => {}
+                Err(error) => return (Err(error), buffer),
             }
         }
-        Ok(plain.len() - before)
+    }
+
+    /// Reads once from the socket to the end of `buffer`.
+    async fn read(&mut self, wire: &Wire<'_>, buffer: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
+        let (result, buffer) = read(wire, &mut self.tcp, buffer).await;
+        self.traffic.received += *result.as_ref().unwrap_or(&0) as u64;
+        self.is_bulk = buffer.len() == buffer.capacity();
+        (result, buffer)
+    }
+
+    /// Sends the answer to what came, or the alert that says what is wrong with it.
+    async fn answer(&mut self, wire: &Wire<'_>, mut answer: Vec<u8>) -> io::Result<()> {
+        write_all(wire, &mut self.tcp, &mut answer, &mut self.traffic.sent).await
     }
 
     /// Whether it may carry another request.
     pub(in crate::engine) fn is_open(&self) -> bool {
-        !self.is_closed
+        !self.channel.is_closed() && !self.channel.is_worn()
     }
 
     /// What went over the wire since this was last asked.
     pub(in crate::engine) fn take_traffic(&mut self) -> Traffic {
         std::mem::take(&mut self.traffic)
     }
+}
 
-    /// Sends what rustls wants sent. A server that has refused closes at once, so a failed write
-    /// is followed by one read, for the reason.
-    async fn flush_or_hear(&mut self, wire: &Wire<'_>) -> io::Result<()> {
-        let Err(error) = self.flush(wire).await else { return Ok(()) };
-        // Boxed, as in `fill`: rare, and a bot's task is as large as what it may wait for.
-        match Box::pin(self.fill(wire, &mut Vec::new())).await {
-            Err(reason) if words_of(&reason).is_some() => Err(reason),
-            _ => Err(error),
+/// Goes through a handshake, and tells whether its end could be sent. What is left in `incoming`
+/// came behind it.
+async fn shake_hands(
+    wire: &Wire<'_>,
+    tcp: &mut TcpStream,
+    (handshaking, incoming): (&mut Handshaking, &mut Vec<u8>),
+    traffic: &mut Traffic,
+) -> io::Result<io::Result<()>> {
+    loop {
+        let mut outgoing = wire.buffers.lend_for_request();
+        let advanced = handshaking.advance(incoming, &mut outgoing);
+        let mut sent = Ok(());
+        if !outgoing.is_empty() {
+            sent = write_all(wire, tcp, &mut outgoing, &mut traffic.sent).await;
         }
-    }
-
-    async fn flush(&mut self, wire: &Wire<'_>) -> io::Result<()> {
-        if !self.session.wants_write() {
-            return Ok(());
+        wire.buffers.give_back(outgoing);
+        if advanced.map_err(io_error)? == Awaits::Nothing {
+            return Ok(sent);
         }
-        let mut buffer = wire.buffers.lend();
-        while self.session.wants_write() {
-            self.session.write_tls(&mut buffer)?;
+        if incoming.len() > HANDSHAKE_BYTES_MAX {
+            return Err(io_error(InvalidMessage::HandshakePayloadTooLarge.into()));
         }
-        let outcome = write_all(wire, &mut self.tcp, &mut buffer, &mut self.traffic.sent).await;
-        wire.buffers.give_back(buffer);
-        outcome
-    }
-
-    /// Reads once from the socket, and adds what that makes readable to `plain`. Returns how many
-    /// bytes of ciphertext there were, 0 at the end of the connection.
-    async fn fill(&mut self, wire: &Wire<'_>, plain: &mut Vec<u8>) -> io::Result<usize> {
-        let mut buffer = wire.buffers.lend();
-        if self.is_bulk {
-            buffer.reserve(READ_BYTES_MAX);
+        make_room(incoming, 0, false);
+        let result;
+        (result, *incoming) = read(wire, tcp, std::mem::take(incoming)).await;
+        traffic.received += *result.as_ref().unwrap_or(&0) as u64;
+        if let Err(error) = sent {
+            // A server that has refused closes at once, and what it said may still be there.
+            let refused = handshaking.advance(incoming, &mut Vec::new());
+            return Err(refused.map_or_else(io_error, |_| error));
         }
-        let size = buffer.capacity();
-        let slice = buffer.slice_mut(..size);
-        let read = |stream| TcpStream::read(stream, slice);
-        let (result, slice) = sys::run_until(&mut self.tcp, read, || wire.is_over()).await;
-        let buffer = slice.into_inner();
-        let count = *result.as_ref().unwrap_or(&0);
-        self.traffic.received += count as u64;
-        self.is_bulk = count == size;
-        if count > 0 && plain.capacity() == 0 && !self.session.is_handshaking() {
-            *plain = wire.buffers.lend();
-        }
-        let understood = self.understand(&buffer[..count], plain);
-        wire.buffers.give_back(buffer);
-        let count = result?;
-        // An answer to what came, or the alert that says what is wrong with it. Boxed: it is rare.
-        let answered = match self.session.wants_write() {
-            true => Box::pin(self.flush(wire)).await,
-            false => Ok(()),
-        };
-        understood?;
-        answered?;
-        Ok(count)
-    }
-
-    /// Hands ciphertext to rustls. It takes 4 KiB at a time, and holds little that is decrypted, so
-    /// that is taken out each time.
-    fn understand(&mut self, mut bytes: &[u8], plain: &mut Vec<u8>) -> io::Result<()> {
-        while !bytes.is_empty() && !self.is_closed {
-            self.session.read_tls(&mut bytes)?;
-            let state = self.session.process_new_packets().map_err(io_error)?;
-            if state.plaintext_bytes_to_read() > 0 {
-                self.take_plain(plain)?;
-            }
-            // What follows the end of the stream has no meaning.
-            self.is_closed = state.peer_has_closed();
-        }
-        Ok(())
-    }
-
-    fn take_plain(&mut self, plain: &mut Vec<u8>) -> io::Result<()> {
-        let mut reader = self.session.reader();
-        loop {
-            let count = match reader.fill_buf() {
-                Ok(chunk) => {
-                    plain.extend_from_slice(chunk);
-                    chunk.len()
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => return Err(error),
-            };
-            if count == 0 {
-                return Ok(());
-            }
-            reader.consume(count);
+        if result? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
         }
     }
 }
 
-/// How a connection was secured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::engine) enum Handshake {
-    Full,
-    Resumed,
+/// Reads once to the end of `buffer`, as much as it has room for.
+async fn read(
+    wire: &Wire<'_>,
+    tcp: &mut TcpStream,
+    buffer: Vec<u8>,
+) -> (io::Result<usize>, Vec<u8>) {
+    let (begin, end) = (buffer.len(), buffer.capacity());
+    let slice = buffer.slice_mut(begin..end);
+    let received = sys::run_until(tcp, |tcp| tcp.read(slice), || wire.is_over());
+    let (result, slice) = received.await;
+    (result, slice.into_inner())
 }
+
+/// Room for what is missing of a record, and more where much is coming.
+fn make_room(buffer: &mut Vec<u8>, missing: usize, is_bulk: bool) {
+    let mut wanted = missing.max(ROOM_BYTES_MIN);
+    if is_bulk {
+        let capacity = READ_BYTES_MAX.min(2 * buffer.capacity());
+        wanted = wanted.max(capacity.saturating_sub(buffer.len()));
+    }
+    if buffer.capacity() - buffer.len() < wanted {
+        buffer.reserve_exact(wanted);
+    }
+}
+
+/// A copy in a buffer of the worker's; of nothing, one that takes no memory.
+fn kept(bytes: &[u8], buffers: &Buffers) -> Vec<u8> {
+    let mut kept = if bytes.is_empty() { Vec::new() } else { buffers.lend() };
+    kept.extend_from_slice(bytes);
+    kept
+}
+
+/// With less room than this a buffer grows before the next read.
+const ROOM_BYTES_MIN: usize = BUFFER_BYTES / 4;
+/// The most that is written at once: three full records and a head, in a buffer that is kept.
+const WRITE_BYTES_MAX: usize = 64 * 1024;
+/// More than any handshake is long.
+const HANDSHAKE_BYTES_MAX: usize = 256 * 1024;
