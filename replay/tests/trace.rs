@@ -161,9 +161,9 @@ struct Written {
     ends: Vec<usize>,
     sessions: BTreeMap<Who, (Vec<u8>, Option<String>)>,
     exchanges: BTreeMap<Who, KeptExchange>,
-    /// The first block that a session has a piece in.
-    first_block: BTreeMap<Who, usize>,
-    /// The last one.
+    /// The batch in which a session starts.
+    first_batch: BTreeMap<Who, usize>,
+    /// The last block that it has a piece in.
     last_block: BTreeMap<Who, usize>,
     totals: Totals,
 }
@@ -174,7 +174,8 @@ fn written(seed: u64, lived: &[(Lived, Option<String>)], pieces_per_batch: usize
     let mut batch = Batch::default();
     let mut ends = Vec::new();
     let mut n = 0;
-    let (mut first_block, mut last_block) = (BTreeMap::new(), BTreeMap::new());
+    let mut batches = 0;
+    let (mut first_batch, mut last_block) = (BTreeMap::new(), BTreeMap::new());
     writer.begin().expect("memory");
     ends.push(writer.bytes() as usize);
     let mut exchanges = BTreeMap::new();
@@ -200,7 +201,7 @@ fn written(seed: u64, lived: &[(Lived, Option<String>)], pieces_per_batch: usize
                 end: if is_last { PieceEnd::Whole } else { PieceEnd::Open },
                 signature: signature.clone().filter(|_| is_last),
             });
-            first_block.entry(session.who).or_insert(ends.len());
+            first_batch.entry(session.who).or_insert(batches);
             last_block.insert(session.who, ends.len());
             if is_last && signature.is_some() && exchanges.len() < EXCHANGES_MAX {
                 batch.exchanges.push(kept(session));
@@ -210,6 +211,7 @@ fn written(seed: u64, lived: &[(Lived, Option<String>)], pieces_per_batch: usize
             batch.counts = WorkerCounts { started: index as u64 + 1, ..WorkerCounts::default() };
             if batch.pieces.len() >= pieces_per_batch {
                 flush(&mut batch, &mut ends);
+                batches += 1;
             }
         }
     }
@@ -222,7 +224,7 @@ fn written(seed: u64, lived: &[(Lived, Option<String>)], pieces_per_batch: usize
         .iter()
         .map(|(lived, signature)| (lived.who, (lived.record.clone(), signature.clone())));
     let sessions = sessions.collect();
-    Written { bytes, ends, sessions, exchanges, first_block, last_block, totals }
+    Written { bytes, ends, sessions, exchanges, first_batch, last_block, totals }
 }
 
 fn open(bytes: &[u8]) -> Result<TraceReader<Cursor<&[u8]>>, TraceError> {
@@ -327,8 +329,7 @@ fn a_sample_of_blocks_gives_the_whole_sessions_that_start_in_them() {
         let found =
             all(&mut open(&trace.bytes).expect("a trace"), &Wanted { every, ..Wanted::default() });
         for (who, (record, _)) in &trace.sessions {
-            // Block 0 is the header.
-            let is_in = (trace.first_block[who] - 1).is_multiple_of(every);
+            let is_in = trace.first_batch[who].is_multiple_of(every);
             let expected = is_in.then_some(record);
             assert_eq!(found.get(who).map(|found| &found.record), expected, "{who}");
         }
