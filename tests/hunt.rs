@@ -194,6 +194,9 @@ fn set_up_and_teardown_and_once_are_recorded_and_replay() {
     let target = shop.server.url("");
     let ended = run(&[file, "--target", &target]).expect_exit(0);
     let run_folder = folder(&ended);
+    // The numbers of set-up and teardown have 20 digits: a table for 80 columns has room for them.
+    let table = expect(0, &["sessions", &run_folder]);
+    assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
     let listed = expect(0, &["sessions", &run_folder, "--json"]);
     assert_eq!(listed.lines().count(), 8, "{listed}");
     for (part, bot) in [("set-up", u64::MAX), ("teardown", u64::MAX - 1)] {

@@ -361,6 +361,31 @@ fn a_flipped_byte_is_an_error_with_its_place_or_a_divergence_and_never_a_panic()
 }
 
 #[test]
+fn every_command_refuses_a_newer_format_with_a_clear_word() {
+    let server = counting();
+    let ended = run(&[&server.url("/"), "-n", "5", "-c", "1"]).expect_exit(0);
+    let trace = ended.path("trace-0.tly");
+    let mut bytes = std::fs::read(&trace).unwrap();
+    bytes[4] += 1;
+    std::fs::write(&trace, &bytes).unwrap();
+    let trace = trace.to_str().unwrap();
+    let commands: [&[&str]; 6] = [
+        &["replay", trace, "--all"],
+        &["replay", trace, "--session", "0/0"],
+        &["sessions", trace],
+        &["capsule", trace, "--session", "0/0"],
+        &["trace", "check", trace],
+        &["trace", "recover", trace],
+    ];
+    for words in commands {
+        let told = expect(1, words);
+        assert!(told.contains("it has format version 2, this build reads 1"), "{words:?} {told}");
+        assert!(told.contains("the version of tallyho that wrote it, or a newer one"), "{told}");
+    }
+    assert_eq!(std::fs::read(trace).unwrap(), bytes, "left as it is");
+}
+
+#[test]
 fn a_changed_scenario_is_asked_whether_it_would_have_done_the_same() {
     let file = "scenarios/hello.json";
     let ended = run(&[file, "-n", "20", "-c", "2", "--faults", "none"]).expect_exit(0);
