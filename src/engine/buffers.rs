@@ -5,13 +5,15 @@
 
 use std::cell::RefCell;
 
+use super::exchange::READ_BYTES_MAX;
+
 /// What a lent buffer can hold at first: one read of a common response with its head.
 pub(super) const BUFFER_BYTES: usize = 8 * 1024;
 /// What a buffer for a request can hold at first. Thousands of bots that start at once hold one
 /// each until their turn to connect, and what they held stays with the process.
 const REQUEST_BYTES: usize = 256;
-/// A buffer that grew beyond this is freed when it comes back.
-const KEPT_BYTES_MAX: usize = 64 * 1024;
+/// A buffer that grew beyond this is freed when it comes back: a large read and a head before it.
+const KEPT_BYTES_MAX: usize = READ_BYTES_MAX + BUFFER_BYTES;
 /// Free buffers kept of each kind: more than a burst needs, at most 8 MiB and 1 MiB.
 const KEPT_MAX: usize = 1024;
 
