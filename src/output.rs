@@ -23,22 +23,22 @@ pub(crate) fn counted(count: u64, what: &str) -> String {
 
 /// Prints whole lines, broken if they go to a terminal.
 pub(crate) fn print_broken(text: &str) {
-    print(&fitted(text, std::io::stdout()));
+    print(&fitted(text, &std::io::stdout()));
 }
 
 /// Says something on standard error, broken into lines if that is a terminal.
 pub(crate) fn complain(text: &str) {
-    eprint!("{}", fitted(&format!("{text}\n"), std::io::stderr()));
+    eprint!("{}", fitted(&format!("{text}\n"), &std::io::stderr()));
 }
 
 /// Lines as they are for a file or a pipe, whose readers want them whole.
-fn fitted(text: &str, to: impl IsTerminal + AsFd) -> String {
+fn fitted(text: &str, to: &(impl IsTerminal + AsFd)) -> String {
     let Some(columns) = columns(to) else { return text.to_owned() };
     broken(text, columns).into_iter().map(|line| line + "\n").collect()
 }
 
-fn columns(of: impl IsTerminal + AsFd) -> Option<usize> {
-    let size = of.is_terminal().then(|| rustix::termios::tcgetwinsize(&of).ok()).flatten()?;
+fn columns(of: &(impl IsTerminal + AsFd)) -> Option<usize> {
+    let size = of.is_terminal().then(|| rustix::termios::tcgetwinsize(of).ok()).flatten()?;
     (size.ws_col > 0).then_some(size.ws_col.into())
 }
 
