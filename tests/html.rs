@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use fixture::{facts, report};
 use servers::{Scratch, is_installed};
-use tallyho::report::{Report, html};
+use tallyho::report::{Planted, Report, html};
 
 /// Charts of the page.
 const CHARTS: &str = "11";
@@ -136,6 +136,21 @@ fn seconds_in_which_the_generator_was_the_limit_are_shaded_in_every_chart_over_t
     let bare = page.replace("drawClear: [shade(data.time.limited),", "drawClear: [");
     let Some(tag) = shaded("html-bare", &bare) else { return };
     assert!(tag.contains(r#"data-charts-shaded="0""#), "{tag}");
+}
+
+#[test]
+fn planted_faults_are_shown_before_the_figures() {
+    let plain = draws("html-not-planted", &report(), "", CHARTS);
+    assert!(!plain.contains("<strong>Planted faults</strong>"));
+    let mut report = report();
+    let planted = Planted { faults: "status=1%".to_owned(), status: 7, ..Planted::default() };
+    report.tasks[0].planted = Some(planted);
+    let dom = draws("html-planted", &report, "", CHARTS);
+    if dom.is_empty() {
+        return;
+    }
+    let told = dom.find("<strong>Planted faults</strong><p class=\"plain\">The built-in stand-in");
+    assert!(told.is_some() && told < dom.find("failed requests"), "{told:?}");
 }
 
 #[test]

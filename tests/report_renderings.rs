@@ -6,7 +6,7 @@ use fixture::{golden, report};
 use tallyho::metrics::threshold::Outcome;
 use tallyho::report::text::{Colour, Mode, Options};
 use tallyho::report::{
-    FailingReport, Planted, Report, TimeUnit, hgrm, junit, k6_summary, markdown, text,
+    FailingReport, Planted, Report, TimeUnit, hgrm, html, junit, k6_summary, markdown, text,
 };
 
 #[test]
@@ -131,23 +131,33 @@ fn many_kinds_of_failing_sessions_are_counted_and_a_few_are_listed() {
 }
 
 #[test]
-fn faults_that_the_stand_in_planted_are_told_before_the_failures() {
+fn faults_that_the_stand_in_planted_are_told_in_the_same_words_in_every_report() {
     let mut report = report();
     assert_eq!(section(&report, "PLANTED FAULTS"), "", "with a target of one's own");
+    assert!(!markdown::render(&report).contains("Planted faults"));
+    assert!(html::render(&report).contains(r#""planted":[]"#));
     report.tasks[0].planted = Some(Planted {
         faults: "status=0.1%".to_owned(),
         status: 11,
         reset: 2,
         slow: 30,
+        audit_error: Some("10 were paid twice".to_owned()),
         ..Planted::default()
     });
     report.totals.counters.insert("requests_repeated".to_owned(), 3);
-    let text = section(&report, "PLANTED FAULTS");
+    let renderings =
+        [section(&report, "PLANTED FAULTS"), markdown::render(&report), html::render(&report)];
     for part in [
         "11 times with status 503, 2 times by a reset of the connection (3 of all requests were",
         "0 times with half of the JSON; 30 answers were late.",
         "--faults status=0.1%; leave them out with --faults none.",
+        "Its books do not add up: 10 were paid twice.",
     ] {
-        assert!(text.contains(part), "`{part}` is not in {text}");
+        for text in &renderings {
+            assert!(text.contains(part), "`{part}` is not in {text}");
+        }
     }
+    let markdown = &renderings[1];
+    let (planted, failures) = (markdown.find("**Planted"), markdown.find("| failure |"));
+    assert!(planted < failures && planted.is_some(), "before the failures: {markdown}");
 }

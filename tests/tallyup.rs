@@ -247,43 +247,6 @@ fn the_scenario_plays_without_a_failure_and_replays() {
     replay_all(&crowd);
 }
 
-#[test]
-fn actions_are_chosen_as_often_as_they_weigh() {
-    let crowd = play(&Play {
-        seed: seed(),
-        bots: 12,
-        weights: &[("homeScreen", "settings", 2_000), ("homeScreen", "playRandom", 73_000)],
-        duration: Duration::from_secs(3_000),
-        preparation: Preparation::None,
-        ..Play::default()
-    });
-    assert!(crowd.seen.failing.is_empty(), "{}", summary(&crowd));
-    chi_square(
-        &crowd,
-        "homeScreen",
-        &[
-            ("newTab", 41_665),
-            ("settings", 2_000),
-            ("walletDetails", 3_335),
-            ("playRandom", 73_000),
-            ("powerPlaySettings", 5_000),
-        ],
-    );
-    chi_square(&crowd, "feed", &[("back", 25), ("idle", 50), ("watchReplay", 25)]);
-    chi_square(
-        &crowd,
-        "activityScreen",
-        &[
-            ("newTab", 38_331),
-            ("WinningsToday", 6_000),
-            ("WinningsYesterday", 6_000),
-            ("WinningsThisWeek", 6_000),
-            ("HighestBalance", 6_000),
-            ("MostDonated", 6_000),
-        ],
-    );
-}
-
 /// Whether actions that can always be chosen were chosen as often as they weigh. Others of the
 /// same set do not matter: the choice among these is in proportion to their weights anyway. One
 /// that may find nothing to do would: another is chosen then, and it does not count.

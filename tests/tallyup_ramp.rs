@@ -39,8 +39,12 @@ fn scenario(weights: &str) -> String {
 }
 
 fn ramp(weights: &str, driver: &str) -> Ended {
+    play(&scenario(weights), driver)
+}
+
+fn play(scenario: &str, driver: &str) -> Ended {
     let scratch = Scratch::new("ramp");
-    let file = scratch.file("ramp.json", &scenario(weights));
+    let file = scratch.file("ramp.json", scenario);
     let file = file.to_str().expect("text");
     let words = [file, "--faults", "none", "--io-driver", driver, "--cores", "1"];
     run(&words).expect_exit(0)
@@ -143,4 +147,29 @@ fn whoever_plays_a_game_when_asked_to_stop_plays_it_to_its_end() {
     let report = ended.report();
     assert_eq!(report.number("/summary/interrupted"), 0, "nobody was cut off");
     assert_eq!(report.number("/summary/failed"), 0, "{}", report.failure_kinds());
+}
+
+#[test]
+fn graceful_stop_lets_games_be_played_to_their_end_and_without_it_they_are_cut_off() {
+    // The load ends with all bots in games; a ramp-down would have asked them before.
+    let stop = |graceful_stop: &str| {
+        let text = scenario(r#""homeScreen": { "playRandom": 1000 }"#)
+            .replace(r#""gracefulStop": "2m""#, &format!(r#""gracefulStop": "{graceful_stop}""#))
+            .replace(&format!(r#", {{ "duration": "{RAMP_MS}ms", "target": 0 }}"#), "");
+        assert!(!text.contains("ms"), "{text}");
+        play(&text, "auto")
+    };
+    let ended = stop("2m");
+    let bots = last_sessions(&ended);
+    for (bot, last) in &bots {
+        assert!(last.is_whole && last.outcome == "done", "{bot}: {}", last.outcome);
+        assert!(last.told_us >= 2_900_000, "{bot}: told at {} us", last.told_us);
+    }
+    let went_on = bots.values().filter(|last| last.responses > 3).count();
+    assert!(went_on > 0, "all of them stopped in the middle of a game, or none was in one");
+    let report = ended.report();
+    assert_eq!(report.number("/summary/interrupted"), 0, "nobody was cut off");
+    assert_eq!(report.number("/summary/failed"), 0, "{}", report.failure_kinds());
+    let report = stop("0s").report();
+    assert!(report.number("/summary/interrupted") > 0, "nobody was in a game");
 }

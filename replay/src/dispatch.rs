@@ -90,10 +90,12 @@ impl ActionSet {
             "each action has a name, a weight and a guard"
         );
         let state = &ctx.state;
-        let index = self.forced(state, arms.names).or_else(|| self.draw(state, arms))?;
+        let forced = self.forced(state, arms.names);
+        let index = forced.or_else(|| self.draw(state, arms))?;
         let name = arms.names[index].clone();
         if let Some(replay) = &mut state.own.borrow_mut().replay {
-            replay.trail_pick(self.site(), &self.name, &name);
+            let among = if forced.is_none() { weighed(state, arms.names) } else { Vec::new() };
+            replay.trail_pick(self.site(), (&self.name, &name), among);
         }
         let previous = self.last.replace(name.clone());
         let action = (self.name.clone(), name.clone());
@@ -163,6 +165,15 @@ impl ActionSet {
         }
         run.weights.find(self.key, name.as_str()).unwrap_or(weight)
     }
+}
+
+/// What the latest draw of an action was among.
+fn weighed(state: &State, names: &[Name]) -> Vec<(Name, u32)> {
+    let weights = state.scratch.weights.take();
+    let weighed = names.iter().zip(&weights).filter(|(_, weight)| **weight > 0);
+    let weighed = weighed.map(|(name, weight)| (name.clone(), *weight)).collect();
+    state.scratch.weights.set(weights);
+    weighed
 }
 
 /// Keeps a set's draws apart from those at a site that a bot labels like the set.

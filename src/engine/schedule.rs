@@ -344,7 +344,7 @@ impl fmt::Display for Profile {
         match self {
             Self::ConstantVus { vus, .. } => write!(f, "{vus} bots for {duration:?}"),
             Self::RampingVus { start_vus, stages, .. } => {
-                write!(f, "{start_vus} bots")?;
+                write!(f, "{start_vus} {}", if *start_vus == 1 { "bot" } else { "bots" })?;
                 stages.iter().try_for_each(|s| write!(f, " -> {} in {:?}", s.target, s.duration))
             }
             Self::SharedIterations { vus, iterations, .. } => {

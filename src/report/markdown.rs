@@ -1,6 +1,7 @@
 //! The report as Markdown, short enough for a comment on a pull request.
 
 use super::judge::State;
+use super::planted::Planted;
 use super::run_json::Report;
 use super::units::{TimeUnit, duration_us, number, share_percent};
 use crate::metrics::threshold::Outcome;
@@ -18,6 +19,7 @@ pub fn render(report: &Report) -> String {
     thresholds(&mut out, report);
     load(&mut out, report);
     requests(&mut out, report);
+    planted(&mut out, report);
     failures(&mut out, report);
     warnings(&mut out, report);
     let run = &report.run;
@@ -114,6 +116,13 @@ fn requests(out: &mut String, report: &Report) {
     }
     if rows.len() > ROWS_MAX {
         out.push_str(&format!("\nand {} more requests\n", rows.len() - ROWS_MAX));
+    }
+}
+
+fn planted(out: &mut String, report: &Report) {
+    for (index, words) in Planted::told(report).iter().enumerate() {
+        let title = if index == 0 { "**Planted faults.** " } else { "" };
+        out.push_str(&format!("\n{title}{}\n", escaped(words)));
     }
 }
 

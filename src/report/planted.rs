@@ -1,9 +1,12 @@
 //! What the built-in stand-in API did wrong on purpose during a run.
 //!
 //! Without it, whoever runs a scenario for the first time would take planted faults for faults of
-//! the generator or of the scenario. Knows nothing of the stand-in API: whoever starts one asks it.
+//! the generator or of the scenario. Every rendering tells it in the same words, before the
+//! failures that follow from it. Knows nothing of the stand-in API: whoever starts one asks it.
 
 use serde::{Deserialize, Serialize};
+
+use super::run_json::Report;
 
 /// What a stand-in API did wrong on purpose, and how often.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,8 +33,34 @@ impl Planted {
         self.status + self.reset + self.badjson
     }
 
+    /// What was done wrong on purpose in any task of a run, in sentences for people; nothing if
+    /// there was nothing.
+    pub(super) fn told(report: &Report) -> Vec<String> {
+        let mut planted = Self::default();
+        for of_task in report.tasks.iter().filter_map(|task| task.planted.as_ref()) {
+            planted.add(of_task);
+        }
+        if planted.count() + planted.slow == 0 && planted.audit_error.is_none() {
+            return Vec::new();
+        }
+        let repeated = report.totals.counters.get("requests_repeated").copied().unwrap_or(0);
+        let again = match repeated {
+            0 => String::new(),
+            n => format!(" ({n} of all requests were sent again and answered)"),
+        };
+        let answers = format!(
+            "The built-in stand-in API answers wrongly on purpose, so that there is something to \
+             find: {} times with status 503, {} times by a reset of the connection{again}, {} \
+             times with half of the JSON; {} answers were late. As asked by --faults {}; leave \
+             them out with {WITHOUT}.",
+            planted.status, planted.reset, planted.badjson, planted.slow, planted.faults,
+        );
+        let books = planted.audit_error.map(|error| format!("Its books do not add up: {error}."));
+        [answers].into_iter().chain(books).collect()
+    }
+
     /// Adds another task's.
-    pub(super) fn add(&mut self, other: &Self) {
+    fn add(&mut self, other: &Self) {
         if self.faults.is_empty() {
             self.faults.clone_from(&other.faults);
         }
@@ -44,3 +73,6 @@ impl Planted {
         }
     }
 }
+
+/// How a run goes without planted faults.
+pub(super) const WITHOUT: &str = "--faults none";

@@ -589,6 +589,9 @@ impl Warning {
             Self::Overflow { metric, values } => {
                 write!(f, "{values} values of {metric} were above one hour and count as one hour")
             }
+            Self::Interrupted { iterations: 1 } => {
+                f.write_str("1 iteration was stopped at the end of the run")
+            }
             Self::Interrupted { iterations } => {
                 write!(f, "{iterations} iterations were stopped at the end of the run")
             }

@@ -20,6 +20,7 @@ const LATENCY_US: u64 = 2_000;
 const SESSION_GAP_US: u64 = 10_000;
 
 /// What is to be played.
+#[derive(Clone)]
 pub(crate) struct Play<'a> {
     pub(crate) bot: &'a str,
     pub(crate) config: &'a str,
@@ -38,9 +39,14 @@ pub(crate) struct Play<'a> {
     pub(crate) preparation: Preparation,
     /// Changes a response: given the request's name.
     pub(crate) tamper: Option<fn(&str, &mut Vec<u8>)>,
+    /// Looks at every request, with its head, and at its response.
+    pub(crate) look: Option<Look>,
     /// How many bytes are allocated: then the end weighs the sessions instead of stopping them.
     pub(crate) weigh: Option<fn() -> usize>,
 }
+
+/// Is shown a request, its header lines, and the response.
+pub(crate) type Look = fn(&demo::Request<'_>, &str, &demo::Response);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Preparation {
@@ -63,6 +69,7 @@ impl Default for Play<'_> {
             task_index: 0,
             preparation: Preparation::SetUp,
             tamper: None,
+            look: None,
             weigh: None,
         }
     }
@@ -101,6 +108,7 @@ pub(crate) struct Crowd {
     epoch_ms: u64,
     pub(crate) seen: Seen,
     tamper: Option<fn(&str, &mut Vec<u8>)>,
+    look: Option<Look>,
 }
 
 struct Running {
@@ -135,6 +143,7 @@ pub(crate) fn play(play: &Play<'_>) -> Crowd {
         state: State::new(play.rules.clone()),
         seen: Seen::default(),
         tamper: play.tamper,
+        look: play.look,
     };
     for (set, action, weight) in play.weights {
         Rc::make_mut(&mut crowd.facts).weights.insert(set, action, *weight);
@@ -303,7 +312,7 @@ impl Crowd {
     }
 
     fn exchange(&mut self, session: &Session, now_us: u64) -> (u64, Event) {
-        let (state, tamper) = (&mut self.state, self.tamper);
+        let (state, tamper, look) = (&mut self.state, self.tamper, self.look);
         let seen = &mut self.seen;
         let bot = session.who().bot;
         session.with_request(|request, vault| {
@@ -334,6 +343,9 @@ impl Crowd {
                 body: body.as_bytes(),
             };
             let response = demo::handle(state, &sent, now_us);
+            if let Some(look) = look {
+                look(&sent, &head, &response);
+            }
             let delay_us = LATENCY_US + response.delay_us;
             if response.delivery == Delivery::Reset {
                 count(&mut seen.refused, &format!("{name}: reset"), 1);

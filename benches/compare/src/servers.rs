@@ -1,4 +1,5 @@
-//! The servers: the fast responder and nginx, alone on core 1, gone when they are dropped.
+//! The servers: the fast responder, nginx and the stand-in API, alone on core 1, gone when they
+//! are dropped.
 
 use std::io::{self, BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -25,6 +26,8 @@ pub(crate) enum Kind {
     Nginx,
     /// nginx with a certificate that nobody knows.
     NginxTls,
+    /// Tallyho's own stand-in API.
+    StandIn,
 }
 
 /// A server that runs.
@@ -37,7 +40,8 @@ pub(crate) struct Server {
 impl Kind {
     /// Why it cannot run here, if so.
     pub(crate) fn missing(self, tools: &Tools) -> Option<&'static str> {
-        (self != Self::Fast && tools.nginx.is_none()).then_some("nginx is not installed")
+        let needs_nginx = matches!(self, Self::Nginx | Self::NginxTls);
+        (needs_nginx && tools.nginx.is_none()).then_some("nginx is not installed")
     }
 }
 
@@ -46,6 +50,7 @@ impl Server {
         match (kind, &tools.nginx) {
             (Kind::Nginx, Some(nginx)) => Self::nginx(nginx, "http", tools.work.path()),
             (Kind::NginxTls, Some(nginx)) => Self::nginx(nginx, "https", tools.work.path()),
+            (Kind::StandIn, _) => Self::stand_in(tools),
             _ => Self::fast(),
         }
     }
@@ -60,13 +65,24 @@ impl Server {
 
     fn fast() -> io::Result<Self> {
         let mut command = pinned(CORE, std::env::current_exe()?);
-        command.arg("respond").stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn()?;
+        command.arg("respond");
+        Self::listening(command, "the fast responder")
+    }
+
+    fn stand_in(tools: &Tools) -> io::Result<Self> {
+        let mut command = pinned(CORE, &tools.tallyho);
+        command.args(["serve", "--port", "0"]);
+        Self::listening(command, "the stand-in API")
+    }
+
+    /// A program whose first line ends in its port.
+    fn listening(mut command: Command, name: &str) -> io::Result<Self> {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let mut line = String::new();
         let stdout = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
         BufReader::new(stdout).read_line(&mut line)?;
-        let port = line.trim().rsplit(' ').next().and_then(|port| port.parse::<u16>().ok());
-        let port = port.ok_or_else(|| io::Error::other("the fast responder did not start"))?;
+        let port = line.trim().rsplit([' ', ':']).next().and_then(|port| port.parse::<u16>().ok());
+        let port = port.ok_or_else(|| io::Error::other(format!("{name} did not start")))?;
         Ok(Self { child, scheme: "http", address: (Ipv4Addr::LOCALHOST, port).into() })
     }
 

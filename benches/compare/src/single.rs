@@ -186,6 +186,34 @@ impl Singles<'_> {
             let target_text = format!("{target:.0} KiB");
             table::single(&what, &format!("{kib:.2} KiB"), &target_text, Some(kib <= target));
         }
+        self.players_memory(driver)
+    }
+
+    /// Memory of TallyUp players in real time, whose API and Cognito are two hosts.
+    fn players_memory(&self, driver: Driver) -> io::Result<()> {
+        let (few, many) = (10, self.size.idle_bots);
+        // Logins take turns; then there is time for everybody to have been about.
+        let time = Duration::from_secs(5 + 2 * many as u64 / LOGINS_PER_SEC);
+        let mut kib = [0.0; 2];
+        for (kib, bots) in kib.iter_mut().zip([few, many]) {
+            let server = Server::start(Kind::StandIn, self.tools)?;
+            let text = players(bots, server.address.port(), time)?;
+            let scenario = self.tools.work.file("players.json", &text)?;
+            let mut command = pinned(CORE, &self.tools.tallyho);
+            command.arg("run").arg(scenario).args(["--target", &server.url("")]);
+            command.args(["--cores", "1", "--io-driver", driver.word(), "--drain", "1s"]);
+            tallyho::report_to(self.tools, &server, &mut command);
+            let look = time - Duration::from_millis(300);
+            let played = self.finish(command, vec![look], time)?;
+            if played.requests() < (PLAYER_REQUESTS * bots) as f64 {
+                return Err(io::Error::other("not every player got in in time"));
+            }
+            let seen = played.used.rss_kib_at.first().copied();
+            *kib = seen.ok_or_else(|| io::Error::other("it ended too early"))? as f64;
+        }
+        let each = (kib[1] - kib[0]) / (many - few) as f64;
+        let what = format!("memory of an idle TallyUp bot at {many} bots, {}", driver.word());
+        table::single(&what, &format!("{each:.2} KiB"), "16 KiB", Some(each <= 16.0));
         Ok(())
     }
 
@@ -279,6 +307,32 @@ impl Singles<'_> {
         table::single(&what, &measured, "-", None);
         Ok(())
     }
+}
+
+/// First logins of players per second.
+const LOGINS_PER_SEC: u64 = 300;
+/// What a player asks for at least until it is at home.
+const PLAYER_REQUESTS: usize = 17;
+const SCENARIO: &str = include_str!("../../../scenarios/tallyup.json");
+
+/// The scenario of the TallyUp bot in real time, with so many bots and with Cognito under another
+/// name than the API.
+fn players(bots: usize, port: u16, time: Duration) -> io::Result<String> {
+    let lines = SCENARIO.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let mut scenario: Value = serde_json::from_str(&lines.collect::<String>())?;
+    let seconds = time.as_secs();
+    scenario["vusMax"] = bots.into();
+    scenario["delayScale"] = 1.into();
+    scenario["stages"] = serde_json::json!([
+        {"duration": "5s", "target": bots}, {"duration": format!("{seconds}s"), "target": bots},
+    ]);
+    scenario["gracefulStop"] = "1s".into();
+    scenario["thresholds"] = serde_json::json!({});
+    let config = &mut scenario["config"];
+    config["cognitoUrl"] = format!("http://localhost:{port}/").into();
+    config["loginsPerSec"] = LOGINS_PER_SEC.into();
+    config["setUpPauseSec"] = 0.into();
+    Ok(scenario.to_string())
 }
 
 /// Bots that are served once and then wait for longer than anybody looks.

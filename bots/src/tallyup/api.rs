@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use tallyho_replay::{Context, Failure, Level, Method, Response, site};
 
 use super::TallyUp;
+use super::calendar::Calendar;
 use super::documents::{Envelope, ErrorEnvelope, EventLists, Unread, User};
 use super::metrics;
 use super::result::{CallError, CallErrorKind, Next};
@@ -199,7 +200,7 @@ impl TallyUp {
 
     pub(super) async fn refresh_events(&mut self, ctx: &mut Context) -> Result<(), CallError> {
         if let Some(events) = self.call::<EventLists>(ctx, &get("special_events")).await? {
-            self.events = events.fitted();
+            self.events = Calendar::new(events, &self.config.known_events);
         }
         Ok(())
     }

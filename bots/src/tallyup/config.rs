@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tallyho_replay::{Expected, Level};
 
+use super::calendar::KnownEvents;
 use super::documents::whole;
 
 /// What a scenario says about the bot.
@@ -66,6 +67,9 @@ pub struct TallyUpConfig {
     /// Pause after the test's events are cancelled, in seconds.
     #[serde(deserialize_with = "whole")]
     pub(super) set_up_pause_sec: u64,
+    /// No setting: what the bots of a worker remember in common.
+    #[serde(skip)]
+    pub(super) known_events: KnownEvents,
 }
 
 impl Default for TallyUpConfig {
@@ -94,6 +98,7 @@ impl Default for TallyUpConfig {
             refusals: vec![404, 409],
             min_balance: 500,
             set_up_pause_sec: 15,
+            known_events: KnownEvents::default(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What the bot reads of the API's documents: its own views, and only what it decides by.
 //!
-//! Whatever is read is recorded, so a field here costs trace and memory. Numbers may come as
+//! Whatever is read is recorded, so a field here costs trace and memory; lists are boxed slices,
+//! which have no room to spare, as a bot holds them for as long as it idles. Numbers may come as
 //! whole numbers, as decimals or as texts; decimals are cut to whole numbers, which changes none of
 //! the bot's comparisons.
 
@@ -51,8 +52,8 @@ pub(super) struct User {
     pub(super) invite_data: InviteData,
     #[serde(rename = "available_games")]
     pub(super) available_games: AvailableGames,
-    pub(super) inventory: Vec<Item>,
-    pub(super) sessions: Vec<GameSession>,
+    pub(super) inventory: Box<[Item]>,
+    pub(super) sessions: Box<[GameSession]>,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -300,7 +301,7 @@ pub(super) struct Button {
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Trackers {
-    pub(super) goals: Vec<Goal>,
+    pub(super) goals: Box<[Goal]>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -330,35 +331,12 @@ pub(super) enum GoalState {
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct EventLists {
-    pub(super) last: Vec<SpecialEvent>,
-    pub(super) current: Vec<SpecialEvent>,
-    pub(super) next: Vec<SpecialEvent>,
+    pub(super) last: Box<[SpecialEvent]>,
+    pub(super) current: Box<[SpecialEvent]>,
+    pub(super) next: Box<[SpecialEvent]>,
 }
 
-impl EventLists {
-    /// Without the room that reading leaves in lists: a bot holds them for as long as it idles.
-    pub(super) fn fitted(mut self) -> Self {
-        for list in [&mut self.last, &mut self.current, &mut self.next] {
-            list.shrink_to_fit();
-        }
-        self
-    }
-
-    pub(super) fn find(&self, id: &str) -> Option<&SpecialEvent> {
-        [&self.last, &self.current, &self.next].into_iter().flatten().find(|event| *event.id == *id)
-    }
-
-    /// Replaces an event by a newer view of it, in whichever list it is.
-    pub(super) fn replace(&mut self, newer: &SpecialEvent) {
-        for list in [&mut self.last, &mut self.current, &mut self.next] {
-            for event in list.iter_mut().filter(|event| event.id == newer.id) {
-                event.clone_from(newer);
-            }
-        }
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct SpecialEvent {
     pub(super) id: Box<str>,
@@ -388,7 +366,7 @@ pub(super) struct SpecialEvent {
 
 /// How an event is played, from its type. Texts of every event of every bot would be most of what
 /// a bot holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(from = "Cow<'_, str>", into = "&'static str")]
 pub(super) enum EventKind {
     /// Everybody takes part, and nothing is done for it.
@@ -420,7 +398,7 @@ impl From<EventKind> for &'static str {
     }
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) enum UserStatus {
     Uninvolved,
     Active,
@@ -434,7 +412,7 @@ pub(super) enum UserStatus {
     Other,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Currency {
     #[default]

@@ -9,6 +9,7 @@
 //! Knows nothing of sockets and clocks: it runs on the same trait as any bot.
 
 mod api;
+mod calendar;
 mod cognito;
 mod config;
 mod dates;
@@ -30,7 +31,8 @@ use tallyho_replay::{Bot, Context, Level, Name, Outcome, Question, Site, Who, di
 pub use config::{TallyUpCarry, TallyUpConfig};
 pub use set_up::{TallyUpHealth, TallyUpSetUp};
 
-use documents::{EventLists, Trackers, User};
+use calendar::Calendar;
+use documents::{Trackers, User};
 use identity::{Identity, NUMBER_MAX};
 use result::{CallError, Next};
 
@@ -52,7 +54,7 @@ pub struct TallyUp {
     epoch_ms: u64,
     user: User,
     goals: Trackers,
-    events: EventLists,
+    events: Calendar,
     levels: Levels,
     /// Where the bot is.
     screen: Screen,
@@ -136,7 +138,7 @@ impl TallyUp {
             epoch_ms: 0,
             user: User::default(),
             goals: Trackers::default(),
-            events: EventLists::default(),
+            events: Calendar::default(),
             levels: Levels::default(),
             screen: Screen::Loading,
             depth: 0,

@@ -60,6 +60,8 @@ pub enum Trail {
         set: String,
         /// The action.
         action: String,
+        /// What it was chosen among, itself included, by weight; nothing if it was forced.
+        among: Vec<(Name, u32)>,
     },
 }
 
@@ -236,7 +238,7 @@ impl fmt::Display for Trail {
                 write!(f, "drew {drawn} at site {:016x}", site.key())
             }
             Self::Draw { site, drawn } => write!(f, "drew {drawn} at {}", site.label()),
-            Self::Pick { set, action } => write!(f, "picked {set}.{action}"),
+            Self::Pick { set, action, .. } => write!(f, "picked {set}.{action}"),
         }
     }
 }

@@ -117,11 +117,16 @@ impl Recorded {
     }
 
     /// An action was chosen; the draw that chose it says nothing more.
-    pub(crate) fn trail_pick(&mut self, site: Site, set: &Name, action: &Name) {
+    pub(crate) fn trail_pick(
+        &mut self,
+        site: Site,
+        (set, action): (&Name, &Name),
+        among: Vec<(Name, u32)>,
+    ) {
         let is_its_draw =
             |last: &mut Trail| matches!(last, Trail::Draw { site: s, .. } if *s == site);
         self.trail.pop_if(is_its_draw);
-        self.leave(Trail::Pick { set: set.to_string(), action: action.to_string() });
+        self.leave(Trail::Pick { set: set.to_string(), action: action.to_string(), among });
     }
 
     fn leave(&mut self, trail: Trail) {

@@ -29,6 +29,9 @@ impl Vault {
             if value.len() < MASKED_BYTES_MIN || is_too_common || bytes.len() < value.len() {
                 continue;
             }
+            if is_ruled_out(value.as_bytes(), bytes) {
+                continue;
+            }
             let placeholder = secret.to_string();
             for form in forms(value) {
                 replace_all(bytes, &form, placeholder.as_bytes());
@@ -42,6 +45,38 @@ impl Vault {
 fn looks_like_a_key(value: &str) -> bool {
     value.len() >= 2 * MASKED_BYTES_MIN && !value.bytes().all(|byte| byte.is_ascii_digit())
 }
+
+/// Whether a value cannot be in `bytes` in any form. A value of the characters of tokens is in each
+/// of its forms a run of such characters, and no shorter than itself; most of what is read has no
+/// run so long. Bots read with every response, so forms are made only where one may be found.
+fn is_ruled_out(value: &[u8], bytes: &[u8]) -> bool {
+    !has_run(bytes, value.len()) && value.iter().all(|byte| IS_OF_TOKENS[usize::from(*byte)])
+}
+
+/// Whether there are so many characters of tokens in a row. A window is looked at from its end:
+/// where it is broken, no run begins before the break.
+fn has_run(bytes: &[u8], length: usize) -> bool {
+    let mut start = 0;
+    while let Some(window) = bytes.get(start..start + length) {
+        match window.iter().rposition(|byte| !IS_OF_TOKENS[usize::from(*byte)]) {
+            Some(broken) => start += broken + 1,
+            None => return true,
+        }
+    }
+    false
+}
+
+/// The characters of base64, hexadecimal, JWTs and percent-encoding.
+const IS_OF_TOKENS: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        table[byte as usize] = byte.is_ascii_alphanumeric()
+            || matches!(byte, b'+' | b'/' | b'=' | b'-' | b'_' | b'.' | b'~' | b'%');
+        byte += 1;
+    }
+    table
+};
 
 /// A value as it may be written somewhere.
 fn forms(value: &str) -> Vec<Vec<u8>> {
@@ -247,6 +282,38 @@ mod tests {
             let encoded = whole(format!("{before}{CANARY}, and after it").as_bytes());
             let shown = masked(&encoded);
             assert!(shown.contains(PLACEHOLDER_PREFIX), "{before}: {encoded} {shown}");
+        }
+    }
+
+    #[test]
+    fn no_form_of_a_token_is_ruled_out_wherever_it_stands() {
+        for value in ["abcdefgh", "12345678", "eyJhbGci.J9-_x~%2F", "ab+/cd==ef+/gh==", "-._~-._~"]
+        {
+            for form in forms(value) {
+                for around in ["", "x", "\"", "a b\n", "12345 1234567 "] {
+                    let bytes = [around.as_bytes(), &form, around.as_bytes()].concat();
+                    assert!(!is_ruled_out(value.as_bytes(), &bytes), "{}", text(bytes));
+                }
+            }
+            let short = br#"{"id": "e12", "n": 1234567, "tab": ["abc", "abcdefg"]}"#;
+            assert!(is_ruled_out(value.as_bytes(), short), "{value}");
+        }
+        assert!(!is_ruled_out(b"pass word", b"[]"), "its forms are no runs");
+    }
+
+    #[test]
+    fn a_run_is_found_where_there_is_one() {
+        let mut bits = 1_u32;
+        for length in 1..8 {
+            for size in 0..200 {
+                bits = bits.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                let is_word = |at: u32| bits.rotate_left(at.wrapping_mul(7)) & 3 > 0;
+                let bytes: Vec<u8> =
+                    (0..size % 23).map(|at| if is_word(at) { b'a' } else { b' ' }).collect();
+                let mut windows = bytes.windows(length);
+                let expected = windows.any(|window| !window.contains(&b' '));
+                assert_eq!(has_run(&bytes, length), expected, "{length} in {bytes:?}");
+            }
         }
     }
 

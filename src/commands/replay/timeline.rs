@@ -173,7 +173,7 @@ impl Source<'_> {
                 Some(label) => format!("drew  {label} = {drawn}"),
                 None => format!("drew  {drawn} at site {:016x}", site.key()),
             },
-            Trail::Pick { set, action } => format!("pick  {action} of {set}"),
+            Trail::Pick { set, action, .. } => format!("pick  {action} of {set}"),
         }
     }
 }

@@ -65,7 +65,7 @@ fn row(cells: [&str; 9]) -> String {
     let [elapsed, offered, achieved, failed, bots, p50, p99, max, lag] = cells;
     format!(
         "{elapsed:>7} {offered:>9} {achieved:>10} {failed:>8} {bots:>7} \
-         {p50:>9} {p99:>9} {max:>9} {lag:>9}\n"
+         {p50:>8} {p99:>8} {max:>8} {lag:>8}\n"
     )
 }
 
@@ -97,6 +97,7 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 2 + 21, "{text}");
         assert!(text.is_ascii(), "{text}");
+        assert!(lines[0].len() <= 80, "a terminal's width: {text}");
         assert!(lines.iter().all(|line| line.len() == lines[0].len()), "{text}");
         assert!(lines[0].starts_with("elapsed"), "{text}");
         assert_eq!(lines[0], lines[21], "a header after 20 lines");

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::super::hgrm;
 use super::super::judge::{self, Verdict};
+use super::super::planted::Planted;
 use super::super::run_json::{PlannedStage, Report, Run, Task};
 use super::super::summary::{Percentiles, Summary};
 use super::super::units::{TimeUnit, share};
@@ -36,6 +37,8 @@ pub(super) struct Data<'a> {
     duration_us: u64,
     verdict: &'a Verdict,
     warnings: Vec<Advice>,
+    /// What the stand-in API did wrong on purpose, in sentences.
+    planted: Vec<String>,
     thresholds: Vec<ThresholdLine<'a>>,
     figures: Figures,
     requests: &'a [RequestSummary],
@@ -232,6 +235,7 @@ impl<'a> Data<'a> {
             duration_us: report.duration_us,
             verdict: &report.verdict,
             warnings: report.warnings.iter().map(Advice::of).collect(),
+            planted: Planted::told(report),
             thresholds: thresholds(report),
             figures: Figures::of(&report.summary, report),
             requests: &report.summary.requests_by_name,

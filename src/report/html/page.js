@@ -65,6 +65,13 @@
     }
   }
 
+  // Before the figures: red ones that were asked for look like faults of the target.
+  function planted() {
+    if (data.planted.length === 0) return;
+    document.getElementById("planted").append(el("div", { class: "verdict caution" },
+      el("strong", {}, "Planted faults"), data.planted.map((words) => el("p", { class: "plain" }, words))));
+  }
+
   function capital(text) {
     return text.charAt(0).toUpperCase() + text.slice(1);
   }
@@ -330,6 +337,7 @@
   applyTheme();
   header();
   verdict();
+  planted();
   tiles();
   describeCharts();
   tables();

@@ -5,34 +5,19 @@
 use super::layout::{NO_BREAK, Paint, wrapped};
 use super::{Options, title};
 use crate::metrics::threshold::Outcome;
-use crate::report::planted::Planted;
+use crate::report::planted::{Planted, WITHOUT};
 use crate::report::run_json::Report;
 
 /// What the stand-in API did wrong on purpose, before the failures that follow from it.
 pub(super) fn planted(out: &mut String, report: &Report, options: &Options) {
-    let mut planted = Planted::default();
-    for of_task in report.tasks.iter().filter_map(|task| task.planted.as_ref()) {
-        planted.add(of_task);
-    }
-    if planted.count() + planted.slow == 0 && planted.audit_error.is_none() {
+    let told = Planted::told(report);
+    if told.is_empty() {
         return;
     }
     title(out, "PLANTED FAULTS", options);
-    let repeated = report.totals.counters.get("requests_repeated").copied().unwrap_or(0);
-    let again = match repeated {
-        0 => String::new(),
-        n => format!(" ({n} of all requests were sent again and answered)"),
-    };
-    let words = format!(
-        "The built-in stand-in API answers wrongly on purpose, so that there is something to find: \
-         {} times with status 503, {} times by a reset of the connection{again}, {} times with \
-         half of the JSON; {} answers were late. As asked by --faults {}; leave them out with \
-         --faults{NO_BREAK}none.",
-        planted.status, planted.reset, planted.badjson, planted.slow, planted.faults,
-    );
-    text(out, &words, options);
-    if let Some(error) = &planted.audit_error {
-        text(out, &format!("Its books do not add up: {error}."), options);
+    let whole = WITHOUT.replace(' ', &NO_BREAK.to_string());
+    for words in told {
+        text(out, &words.replace(WITHOUT, &whole), options);
     }
     out.push('\n');
 }

@@ -16,7 +16,8 @@ impl TallyUp {
 
     async fn activity_screen(&mut self, ctx: &mut Context) -> Next {
         ctx.counter(metrics::ACTIVITY_SCREEN, 1);
-        let _shown_as_it_was = self.load_feed(ctx, ("Winnings", "")).await;
+        // It is shown, and nothing of it is kept.
+        drop(self.load_feed(ctx, ("Winnings", "")).await);
         let mut actions = self.actions("activityScreen");
         let mut next = Next::Ok;
         while !ctx.stopping() {

@@ -1,5 +1,7 @@
 //! One event: join, play, see the result, claim the prize.
 
+use std::rc::Rc;
+
 use serde_json::json;
 use tallyho_replay::{Context, dispatch};
 
@@ -12,7 +14,7 @@ use crate::tallyup::{Screen, TallyUp, UNIT, metrics};
 
 /// What the screen knows.
 struct Details {
-    event: SpecialEvent,
+    event: Rc<SpecialEvent>,
     /// The invite code that it was found by, as it is on the server.
     code: Option<String>,
     is_closed: bool,
@@ -30,7 +32,7 @@ impl TallyUp {
     pub(super) async fn event_details(
         &mut self,
         ctx: &mut Context,
-        event: SpecialEvent,
+        event: Rc<SpecialEvent>,
         code: Option<String>,
     ) -> Next {
         if self.screen == Screen::EventDetails || !self.dive() {
@@ -45,7 +47,7 @@ impl TallyUp {
     async fn event_details_screen(
         &mut self,
         ctx: &mut Context,
-        event: SpecialEvent,
+        event: Rc<SpecialEvent>,
         code: Option<String>,
     ) -> Next {
         ctx.counter(metrics::EVENT_DETAILS_SCREEN, 1);
@@ -224,7 +226,7 @@ impl TallyUp {
             Some(code) if is_uninvolved => self.invited_event(ctx, code).await,
             _ => {
                 let path = format!("special_events/{}", details.event.id);
-                self.call(ctx, &get("special_events/{id}").at(path)).await
+                self.call_for_event(ctx, &get("special_events/{id}").at(path)).await
             }
         };
         if let Ok(Some(event)) = answer {

@@ -1,9 +1,11 @@
 //! The events tab: which event to look at.
 
+use std::rc::Rc;
+
 use tallyho_replay::{Context, site};
 
 use super::{screen, with_menu};
-use crate::tallyup::api::get;
+use crate::tallyup::api::{Call, get};
 use crate::tallyup::documents::{EventKind, SpecialEvent, UserStatus};
 use crate::tallyup::result::{CallError, Next};
 use crate::tallyup::{Screen, TallyUp, UNIT, metrics};
@@ -60,7 +62,7 @@ impl TallyUp {
 
     /// One in which a move is required; else the first with a prize, to join, under way, lost;
     /// else one that is over.
-    fn event_to_select(&self, ctx: &Context) -> Option<SpecialEvent> {
+    fn event_to_select(&self, ctx: &Context) -> Option<Rc<SpecialEvent>> {
         let required: Vec<&str> =
             self.required().filter_map(|session| session.event_id()).collect();
         if let Some(id) = ctx.draw(site!("events.required")).pick(&required)
@@ -111,8 +113,17 @@ impl TallyUp {
         &mut self,
         ctx: &mut Context,
         code: &str,
-    ) -> Result<Option<SpecialEvent>, CallError> {
+    ) -> Result<Option<Rc<SpecialEvent>>, CallError> {
         let path = format!("special_events/invite_only/{code}");
-        self.call(ctx, &get("special_events/invite_only/{code}").at(path)).await
+        self.call_for_event(ctx, &get("special_events/invite_only/{code}").at(path)).await
+    }
+    /// Makes a call whose answer is an event.
+    pub(super) async fn call_for_event(
+        &mut self,
+        ctx: &mut Context,
+        call: &Call<'_>,
+    ) -> Result<Option<Rc<SpecialEvent>>, CallError> {
+        let event = self.call(ctx, call).await?;
+        Ok(event.map(|event| self.config.known_events.share(event)))
     }
 }

@@ -47,10 +47,10 @@ impl TallyUp {
         &mut self,
         ctx: &mut Context,
         (kind, id): (&str, &str),
-    ) -> Result<Vec<FeedItem>, CallError> {
+    ) -> Result<Box<[FeedItem]>, CallError> {
         let about = if id.is_empty() { String::new() } else { format!("&id={id}") };
         let path = format!("feeds/activity?type={kind}{about}&offset=0&limit=40");
-        let feed = self.call::<Vec<FeedItem>>(ctx, &get("feeds/activity").at(path)).await?;
+        let feed = self.call::<Box<[FeedItem]>>(ctx, &get("feeds/activity").at(path)).await?;
         Ok(feed.unwrap_or_default())
     }
 

@@ -45,7 +45,7 @@ impl TallyUp {
         Next::Done
     }
 
-    async fn update_social(&mut self, ctx: &mut Context) -> Result<Vec<Box<str>>, CallError> {
+    async fn update_social(&mut self, ctx: &mut Context) -> Result<Box<[Box<str>]>, CallError> {
         self.refresh_user(ctx).await?;
         let found = self.call::<Challengees>(ctx, &get("users/find_challengees")).await?;
         Ok(found.unwrap_or_default().users.into_iter().map(|user| user.username).collect())

@@ -5,8 +5,9 @@ use super::{COMMAND, LABEL_INDEX, LABEL_SPELT, LABELS_MAX, RECORD_VERSION, STOPP
 use crate::Name;
 use crate::session::Arrived;
 
-/// What a buffer may keep at rest; a larger one is given back when it is emptied.
-const KEPT_BYTES_MAX: usize = 1024;
+/// What a buffer may keep at rest, which every bot has; a larger one is given back when it is
+/// emptied.
+const KEPT_BYTES_MAX: usize = 512;
 
 /// What a new session's buffer has room for: about 30 steps.
 const FIRST_BYTES: usize = 256;
