@@ -3,6 +3,8 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use crate::output;
+
 /// Exit codes; 99, 105 and 108 are k6's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -57,7 +59,7 @@ impl std::error::Error for BotAborted {}
 
 /// Prints an error, with its causes on the same line, and says how to exit.
 pub fn report(error: &anyhow::Error) -> Exit {
-    eprintln!("error: {error:#}");
+    output::complain(&format!("error: {error:#}"));
     match error {
         _ if error.is::<BadUsage>() => Exit::BadUsage,
         _ if error.is::<BotAborted>() => Exit::Aborted,

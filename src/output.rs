@@ -3,6 +3,7 @@
 //! A reader that has seen enough (`| head`) closes the pipe: that is no error, and no panic.
 
 use std::io::{IsTerminal, Write};
+use std::os::fd::AsFd;
 
 /// Prints text as it is; nothing happens when nobody reads any more.
 pub(crate) fn print(text: &str) {
@@ -20,20 +21,24 @@ pub(crate) fn counted(count: u64, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
-/// Prints text, broken into lines if it goes to a terminal.
+/// Prints whole lines, broken if they go to a terminal.
 pub(crate) fn print_broken(text: &str) {
-    match columns() {
-        Some(columns) => print(&(broken(text, columns).join("\n") + "\n")),
-        None => print(text),
-    }
+    print(&fitted(text, &std::io::stdout()));
 }
 
-/// How wide the terminal is that standard output goes to; nothing for a file or a pipe, whose
-/// readers want lines whole.
-fn columns() -> Option<usize> {
-    let stdout = std::io::stdout();
-    let size =
-        stdout.is_terminal().then(|| rustix::termios::tcgetwinsize(&stdout).ok()).flatten()?;
+/// Says something on standard error, broken into lines if that is a terminal.
+pub(crate) fn complain(text: &str) {
+    eprint!("{}", fitted(&format!("{text}\n"), &std::io::stderr()));
+}
+
+/// Lines as they are for a file or a pipe, whose readers want them whole.
+fn fitted(text: &str, to: &(impl IsTerminal + AsFd)) -> String {
+    let Some(columns) = columns(to) else { return text.to_owned() };
+    broken(text, columns).into_iter().map(|line| line + "\n").collect()
+}
+
+fn columns(of: &(impl IsTerminal + AsFd)) -> Option<usize> {
+    let size = of.is_terminal().then(|| rustix::termios::tcgetwinsize(of).ok()).flatten()?;
     (size.ws_col > 0).then_some(size.ws_col.into())
 }
 

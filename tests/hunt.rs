@@ -194,6 +194,9 @@ fn set_up_and_teardown_and_once_are_recorded_and_replay() {
     let target = shop.server.url("");
     let ended = run(&[file, "--target", &target]).expect_exit(0);
     let run_folder = folder(&ended);
+    // The numbers of set-up and teardown have 20 digits: a table for 80 columns has room for them.
+    let table = expect(0, &["sessions", &run_folder]);
+    assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
     let listed = expect(0, &["sessions", &run_folder, "--json"]);
     assert_eq!(listed.lines().count(), 8, "{listed}");
     for (part, bot) in [("set-up", u64::MAX), ("teardown", u64::MAX - 1)] {
@@ -355,6 +358,33 @@ fn stepping_goes_through_a_session_in_a_terminal_in_both_directions() {
     let refused = expect(2, &["replay", &run, "--session", "2/0", "--step"]);
     assert!(refused.contains("--step needs a terminal"), "{refused}");
     assert!(Path::new(&run).exists());
+}
+
+#[test]
+fn a_timeline_is_broken_into_lines_in_a_terminal_and_goes_whole_into_a_pipe() {
+    if !is_installed("tmux") {
+        return;
+    }
+    let scratch = Scratch::new("lines");
+    let file = scenario(&scratch);
+    let shop = Shop::refusing_from(0);
+    let ended = run(&[&file, "--target", &shop.server.url("")]).expect_exit(0);
+    let run = folder(&ended);
+    let whole = expect(0, &["replay", &run, "--session", "2/0"]);
+    assert!(whole.lines().any(|line| line.chars().count() > 60), "{whole}");
+    let binary = env!("CARGO_BIN_EXE_tallyho");
+    let terminal = Terminal::open(60, |_| format!("{binary} replay '{run}' --session 2/0"));
+    let text = terminal.wait_for(&["exact: all 5 steps agree", "exit 0"]);
+    let (shown, _) = text.split_once("exit 0").expect("it was waited for");
+    assert!(shown.lines().all(|line| line.chars().count() <= 60), "{text}");
+    // A line that the terminal had to break itself would begin in its first column.
+    let is_begun = |line: &str| line.starts_with(|c: char| c == '#' || c.is_ascii_digit());
+    let is_known = |line: &str| whole.lines().any(|whole| whole.starts_with(line));
+    for line in shown.lines().filter(|line| !line.is_empty() && !line.starts_with(' ')) {
+        assert!(is_begun(line) || is_known(line), "`{line}` in {text}");
+    }
+    let letters = |text: &str| text.split_whitespace().collect::<String>();
+    assert!(letters(&whole).contains(&letters(shown)), "{text}");
 }
 
 #[test]

@@ -45,7 +45,7 @@ fn a_request_without_an_answer_in_time_is_a_timeout_and_the_bot_plays_on() {
         });
         let options = r#""loginsPerSec": 0, "actionWeights": {
             "session": { "exit": 0, "homeScreen": 100, "goalsScreen": 0, "activityScreen": 100 },
-            "homeScreen": { "playRandom": 0, "newTab": 500 },
+            "homeScreen": { "playRandom": 0, "newTab": 500 }, "goalsScreen": { "practice": 0 },
             "activityScreen": { "newTab": 500 } }"#;
         let ended = play(&server, options, &["--timeout", "200ms", "--io-driver", driver]);
         let ended = ended.expect_exit(0);

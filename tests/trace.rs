@@ -306,6 +306,40 @@ fn a_capsule_replays_with_nothing_else() {
     expect(2, &["replay", path, "--session", "18/0"]);
 }
 
+/// Traces come by mail: what is in them reaches nothing but the screen.
+#[test]
+fn a_replay_opens_no_socket_and_no_file_beside_the_trace() {
+    if std::process::Command::new("strace").arg("-V").output().is_err() {
+        eprintln!("skipped: strace is not installed");
+        return;
+    }
+    let server = counting();
+    let ended = run(&[&server.url("/"), "-n", "30", "-c", "3"]).expect_exit(0);
+    let trace = ended.path("trace-0.tly");
+    let trace = trace.to_str().unwrap();
+    let scratch = Scratch::new("strace");
+    let log = scratch.path().join("log");
+    let which: [&[&str]; 4] =
+        [&["--all"], &["--failing"], &["--sample", "5"], &["--session", "6/0"]];
+    for which in which {
+        let mut traced = std::process::Command::new("strace");
+        traced.env_remove("LD_LIBRARY_PATH");
+        traced.args(["-f", "-e", "trace=%network,open,openat,creat,execve", "-o"]).arg(&log);
+        traced.arg(env!("CARGO_BIN_EXE_tallyho")).args(["replay", trace]).args(which);
+        let output = traced.output().unwrap();
+        assert!(output.status.success(), "{which:?} {output:?}");
+        let calls = std::fs::read_to_string(&log).unwrap();
+        assert!(calls.contains(&format!("\"{trace}\", O_RDONLY")), "{calls}");
+        for call in calls.lines().filter(|call| !call.contains("+++ exited")) {
+            // Its own code, and what the system says of this process and its cores.
+            let own = [trace, "/lib", "/usr/lib", "/etc/ld.so", "/proc/self/", "/sys/"];
+            let is_own = own.iter().any(|path| call.contains(&format!("\"{path}")));
+            assert!(is_own || call.contains("execve(\""), "{which:?}: {call}");
+            assert!(!call.contains("O_CREAT") && !call.contains("socket("), "{which:?}: {call}");
+        }
+    }
+}
+
 #[test]
 fn a_flipped_byte_is_an_error_with_its_place_or_a_divergence_and_never_a_panic() {
     let server = counting();
@@ -324,6 +358,31 @@ fn a_flipped_byte_is_an_error_with_its_place_or_a_divergence_and_never_a_panic()
         assert!(is_torn || code == Some(1) || code == Some(3), "byte {at}: {code:?} {stderr}");
         assert!(stderr.contains("byte") || stderr.contains("version"), "byte {at}: {stderr}");
     }
+}
+
+#[test]
+fn every_command_refuses_a_newer_format_with_a_clear_word() {
+    let server = counting();
+    let ended = run(&[&server.url("/"), "-n", "5", "-c", "1"]).expect_exit(0);
+    let trace = ended.path("trace-0.tly");
+    let mut bytes = std::fs::read(&trace).unwrap();
+    bytes[4] += 1;
+    std::fs::write(&trace, &bytes).unwrap();
+    let trace = trace.to_str().unwrap();
+    let commands: [&[&str]; 6] = [
+        &["replay", trace, "--all"],
+        &["replay", trace, "--session", "0/0"],
+        &["sessions", trace],
+        &["capsule", trace, "--session", "0/0"],
+        &["trace", "check", trace],
+        &["trace", "recover", trace],
+    ];
+    for words in commands {
+        let told = expect(1, words);
+        assert!(told.contains("it has format version 2, this build reads 1"), "{words:?} {told}");
+        assert!(told.contains("the version of tallyho that wrote it, or a newer one"), "{told}");
+    }
+    assert_eq!(std::fs::read(trace).unwrap(), bytes, "left as it is");
 }
 
 #[test]

@@ -14,12 +14,15 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tallyho_replay::replayer::{ReplayEnd, replay};
+use tallyho_replay::trace::record::Asked;
 use tallyho_replay::trace::{
-    Batch, Found, FoundEnd, Header, KeptExchange, NotRecorded, Piece, PieceEnd, ScenarioHeader,
-    Totals, TraceError, TraceReader, TraceWriter, Wanted, WorkerCounts, recover,
+    Batch, FORMAT_VERSION, Found, FoundEnd, Header, KeptExchange, NotRecorded, Piece, PieceEnd,
+    SESSION_BYTES_MAX, ScenarioHeader, Totals, TraceError, TraceReader, TraceWriter, Wanted,
+    WorkerCounts, recover,
 };
 use tallyho_replay::{
-    Bot, BotType, Context, Outcome, Recording, RunFacts, Secret, Session, Who, site,
+    Bot, BotType, Context, Failure, Outcome, ReadError, Recording, RunFacts, Secret, Session, Who,
+    site,
 };
 
 use support::{Lived, World, for_each_seed, random};
@@ -622,6 +625,49 @@ fn what_could_not_be_written_is_counted_and_the_rest_goes_on() {
     let mut reader = open(&bytes).expect("a trace");
     let counted = reader.count().expect("bytes in memory");
     assert_eq!((counted.exact, counted.partial), (12, 4));
+}
+
+/// The numbers that stand in records are the format's: docs/trace.md lists them.
+#[test]
+fn the_numbers_of_the_format_are_those_of_its_description() {
+    let path = format!("{}/../docs/trace.md", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(path).expect("the description is in the repository");
+    let row = |title: &str, words: &mut dyn Iterator<Item = (u8, &str)>| {
+        let words: Vec<String> = words.map(|(number, word)| format!("{number} {word}")).collect();
+        let row = format!("| {title} | {} |", words.join(", "));
+        assert!(text.lines().any(|line| line == row), "{row}");
+    };
+    row("failed", &mut Failure::ALL.iter().map(|kind| (*kind as u8, kind.as_str())));
+    let asked = [
+        Asked::Json,
+        Asked::Pointer,
+        Asked::Header,
+        Asked::Text,
+        Asked::BodySize,
+        Asked::Setup,
+        Asked::Secret,
+        Asked::Derive,
+        Asked::Reveal,
+        Asked::SetCookie,
+    ];
+    row("asked for as", &mut asked.iter().map(|asked| (*asked as u8, asked.as_str())));
+    let errors = [
+        ReadError::NoBody,
+        ReadError::NotJson,
+        ReadError::WrongShape,
+        ReadError::Missing,
+        ReadError::NotText,
+        ReadError::TooLarge,
+        ReadError::NotRecordable,
+        ReadError::NoSetup,
+        ReadError::NoSecret,
+        ReadError::NotDecodable,
+        ReadError::UnknownEncoding,
+        ReadError::DecodedTooLarge,
+    ];
+    row("error of a read", &mut errors.iter().map(|error| (*error as u8, error.as_str())));
+    assert!(text.contains(&format!("at most {} MiB", SESSION_BYTES_MAX >> 20)));
+    assert!(text.contains(&format!("## The format, version {FORMAT_VERSION}")));
 }
 
 /// A trace of this format's first version, made with UPDATE_GOLDEN=1 once and kept.

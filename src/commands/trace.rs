@@ -67,7 +67,8 @@ fn check(args: &TraceArgs) -> anyhow::Result<Exit> {
     for Trace { path, reader } in &mut traces.0 {
         let counted = reader.count().with_context(|| path.display().to_string())?;
         let (name, bytes, blocks) = (path.display(), reader.bytes(), reader.blocks());
-        output::print(&format!("{name}: {bytes} bytes, {blocks} blocks\n"));
+        let blocks = output::counted(blocks as u64, "block");
+        output::print(&format!("{name}: {bytes} bytes, {blocks}\n"));
         let Some(totals) = reader.totals() else {
             output::print(&totals_of_open(&counted));
             is_open = true;

@@ -16,6 +16,7 @@ use tallyho_replay::{BotType, Registry, RunFacts, Site};
 
 use super::remote;
 use crate::exit::BadUsage;
+use crate::output;
 
 /// What the name of a trace file ends with.
 const EXTENSION: &str = "tly";
@@ -71,10 +72,11 @@ impl Traces {
     pub(super) fn show_damage(&self) -> bool {
         for Trace { path, reader } in &self.0 {
             for damage in reader.damages() {
-                eprintln!("error: {}: {damage}", path.display());
+                output::complain(&format!("error: {}: {damage}", path.display()));
             }
             if let Some(torn) = reader.torn() {
-                eprintln!("note: {}: {torn}; `tallyho trace recover` cuts it off", path.display());
+                let advice = "`tallyho trace recover` cuts it off";
+                output::complain(&format!("note: {}: {torn}; {advice}", path.display()));
             }
         }
         self.0.iter().any(|trace| !trace.reader.damages().is_empty())
@@ -175,14 +177,13 @@ impl Stage {
     /// A bot that this build does not have, or a configuration that it cannot read.
     pub(super) fn new(header: &Header, registry: &Registry) -> anyhow::Result<Self> {
         let facts = header.facts();
-        let facts = facts.map_err(|error| {
-            anyhow!(crate::output::plain(&format!("the trace's header: {error}")))
-        })?;
+        let facts = facts
+            .map_err(|error| anyhow!(output::plain(&format!("the trace's header: {error}"))))?;
         let mut bots = Vec::with_capacity(header.scenarios.len());
         for scenario in &header.scenarios {
             let cast = cast(scenario, registry).map_err(|error| {
                 let text = format!("the trace's scenario {}: {error:#}", scenario.name);
-                anyhow!(crate::output::plain(&text))
+                anyhow!(output::plain(&text))
             });
             bots.push(cast?);
         }

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tallyho_replay::Registry;
-use tallyho_replay::replayer::{ReplayEnd, replay};
+use tallyho_replay::replayer::{ReplayEnd, ReplayError, replay};
 use tallyho_replay::trace::{Found, FoundEnd, Header, TraceError};
 
 use super::traces::Stage;
@@ -94,7 +94,11 @@ pub(super) fn judge(stage: &Stage, found: &Found) -> Result<(u32, bool), String>
     let bot = stage.bot(who.scenario);
     let bot = bot.ok_or_else(|| format!("session {who}: its scenario is not in the header"))?;
     let replayed = replay(bot, &stage.facts, &found.record);
-    let replayed = replayed.map_err(|error| format!("session {who}: {error}"))?;
+    let replayed = replayed.map_err(|error| match error {
+        // It names the session itself.
+        ReplayError::Differs(difference) => difference.to_string(),
+        error => format!("session {who}: {error}"),
+    })?;
     let is_whole = matches!(replayed.end, ReplayEnd::Whole { .. });
     if replayed.who != who {
         return Err(format!("session {who}: its record is that of session {}", replayed.who));

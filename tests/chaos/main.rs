@@ -6,6 +6,7 @@
 
 mod bot;
 mod dice;
+mod fickle;
 mod scenario;
 mod server;
 #[path = "../servers/mod.rs"]
@@ -23,6 +24,7 @@ use serde_json::Value;
 
 use bot::Chaotic;
 use dice::Dice;
+use fickle::Fickle;
 use server::chaos;
 use servers::Scratch;
 use tallyho::DRIVERS;
@@ -48,9 +50,36 @@ fn as_tallyho() {
     let words: Vec<String> = serde_json::from_str(&words).expect("words");
     let mut bots = ::tallyho::built_in_bots();
     bots.register::<Chaotic>();
+    bots.register::<Fickle>();
     let cli = Cli::parse_from(std::iter::once("tallyho".to_owned()).chain(words));
     let exit = ::tallyho::run(cli, &bots).unwrap_or_else(|error| ::tallyho::exit::report(&error));
     std::process::exit(exit as i32);
+}
+
+#[test]
+fn a_bot_that_no_replay_can_repeat_is_told_in_the_report_with_its_capsule() {
+    let scratch = Scratch::new("fickle");
+    let server = servers::RawServer::start(|stream| {
+        servers::answer_all(stream, b"HTTP/1.1 204 No Content\r\n\r\n");
+    });
+    let text = r#"{ "bot": "fickle", "vus": 2, "iterations": 30 }"#;
+    let file = scratch.file("fickle.json", text);
+    let folder = scratch.path().join("run");
+    let target = server.url("");
+    let words = ["run", utf8(&file), "--target", &target, "--out", utf8(&folder)];
+    let told = Player::InRust.expect(3, &[&words[..], &["--allow-degraded"]].concat());
+    let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
+    let expected =
+        "sessions DIFFER, a bug of Tallyho or of the bot; please report it with differs-";
+    assert!(told.contains(expected), "{told}");
+    let report = std::fs::read_to_string(folder.join("run.json")).expect("a report");
+    let report: Value = serde_json::from_str(&report).expect("JSON");
+    let verified = &report["trace"]["verified"];
+    assert_eq!(verified["different"], verified["sessions"], "{verified}");
+    let capsule = verified["capsules"][0].as_str().expect("a capsule");
+    let capsule = folder.join(capsule);
+    let again = Player::InRust.expect(3, &["replay", utf8(&capsule), "--all"]);
+    assert!(again.contains("differs at step 0") && again.contains("1 differ"), "{again}");
 }
 
 impl Player {

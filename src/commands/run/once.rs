@@ -12,7 +12,7 @@ use super::recorded::{self, Recording};
 use crate::config::Printer;
 use crate::engine::{self, Beginning, Profile, RunResult, ScenarioPlan, Watch};
 use crate::exit::Exit;
-use crate::output::print;
+use crate::output::print_broken as print;
 
 /// How long the session may go on: bots with actions play until the run ends.
 const DURATION_DEFAULT: Duration = Duration::from_secs(60);

@@ -24,7 +24,7 @@ use crate::commands::against::{Side, compare};
 use crate::commands::traces::{SessionName, Trace, Traces, not_found};
 use crate::engine::Beginning;
 use crate::exit::{BadUsage, Exit};
-use crate::output::print;
+use crate::output::print_broken as print;
 
 /// How long the session may go on, unless the recorded one went on for longer.
 const DURATION_MIN: Duration = Duration::from_secs(60);
