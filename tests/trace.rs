@@ -24,7 +24,7 @@ use tallyho_replay::replayer::{ReplayEnd, replay};
 use tallyho_replay::trace::{Found, FoundEnd, Header, TraceReader, Wanted};
 use tallyho_replay::{Bot, BotType, Context, Outcome, Question, RunFacts, Who, site};
 
-use servers::{RawServer, Scratch, answer_all, read_request};
+use servers::{RawServer, Scratch, answer_all, is_installed, read_request};
 use tallyho::{DRIVERS, Run, run, tallyho as command};
 
 /// Does a bit of everything: reads, waits, asks, checks, carries, and fails now and then.
@@ -309,10 +309,7 @@ fn a_capsule_replays_with_nothing_else() {
 /// Traces come by mail: what is in them reaches nothing but the screen.
 #[test]
 fn a_replay_opens_no_socket_and_no_file_beside_the_trace() {
-    if std::process::Command::new("strace").arg("-V").output().is_err() {
-        let is_required = std::env::var("TALLYHO_REQUIRE_SERVERS").is_ok_and(|value| value == "1");
-        assert!(!is_required, "strace is required, and not installed");
-        eprintln!("skipped: strace is not installed");
+    if !is_installed("strace") {
         return;
     }
     let server = counting();
