@@ -231,7 +231,7 @@ pub(super) async fn write_all(
     sent: &mut Sent,
 ) -> io::Result<()> {
     let mut written = 0;
-    if let Some(first) = wire.turns.write((wire.slots, wire.slot), stream, bytes).await {
+    if let Some(first) = wire.turns.write(wire.slot, stream, bytes).await {
         written = match first.result {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
             result => result?,

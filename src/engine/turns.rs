@@ -21,9 +21,6 @@ use super::timer::{SlotIndex, Slots};
 
 /// With fewer writes than this in a turn, waiting for its end does not pay.
 const WRITES_MIN: usize = 4;
-/// So many go out together before the turn ends: of more, the first would have left the processor's
-/// near caches by then.
-const WRITES_MAX: usize = 64;
 /// So many writes go out at once before it is tried again.
 const WRITES_AT_ONCE: u32 = 64;
 
@@ -36,8 +33,6 @@ pub(super) struct Turns {
     writes: RefCell<Vec<Write>>,
     /// Wakes the task that ends turns; none where nobody waits for them.
     end: RefCell<Option<Waker>>,
-    /// How many have gone out together in this turn.
-    written: Cell<usize>,
     /// Writes that will go out at once.
     at_once: Cell<u32>,
 }
@@ -64,7 +59,6 @@ impl Turns {
             waiting: RefCell::default(),
             writes: RefCell::default(),
             end: RefCell::default(),
-            written: Cell::new(0),
             at_once: Cell::new(0),
         }
     }
@@ -73,7 +67,7 @@ impl Turns {
     /// if waiting for that does not pay.
     pub(super) async fn write(
         &self,
-        (slots, slot): (&Slots, SlotIndex),
+        slot: SlotIndex,
         stream: &mut TcpStream,
         bytes: &mut Vec<u8>,
     ) -> Option<Written> {
@@ -84,9 +78,6 @@ impl Turns {
         }
         self.enter(slot, stream, std::mem::take(bytes));
         let _place = Place { turns: self, slot };
-        if self.waiting.borrow().len() >= WRITES_MAX {
-            self.write_all(slots);
-        }
         let written = poll_fn(|_| {
             let write = &mut self.writes.borrow_mut()[slot];
             write.written.take().map_or(Poll::Pending, Poll::Ready)
@@ -119,8 +110,7 @@ impl Turns {
             } else if self.end.borrow().is_none() {
                 return Poll::Ready(());
             }
-            self.write_all(slots);
-            if (1..WRITES_MIN).contains(&self.written.replace(0)) {
+            if (1..WRITES_MIN).contains(&self.write_all(slots)) {
                 self.at_once.set(WRITES_AT_ONCE);
             }
             Poll::Pending
@@ -128,8 +118,8 @@ impl Turns {
         .await;
     }
 
-    /// Writes what waits, one right after the other.
-    fn write_all(&self, slots: &Slots) {
+    /// Writes what waits, one right after the other, and returns how many writes that were.
+    fn write_all(&self, slots: &Slots) -> usize {
         let (mut waiting, mut writes) = (self.waiting.borrow_mut(), self.writes.borrow_mut());
         for slot in &*waiting {
             let write = &mut writes[*slot];
@@ -137,8 +127,9 @@ impl Turns {
             let result = socket.send(&write.bytes);
             write.written = Some(Written { result, at: self.clock.now() });
         }
-        self.written.set(self.written.get() + waiting.len());
+        let count = waiting.len();
         waiting.drain(..).for_each(|slot| slots.wake(slot));
+        count
     }
 
     /// Lets the task end that holds the worker.
