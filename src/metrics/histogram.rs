@@ -1,7 +1,7 @@
 //! A histogram of times with the layout of HdrHistogram: 1 µs to 1 h at 3 significant digits.
 //!
 //! The layout is fixed, so histograms of any worker, second, task or run add up exactly. It is
-//! kept in pages of 1024 counts, made when the first value falls into them: a worker holds two
+//! kept in pages of 256 counts, made when the first value falls into them: a worker holds two
 //! sets of histograms per request name, and response times rarely span more than a few octaves, so
 //! pages cost about a tenth of the 92 KiB of a flat array, and clearing and adding touch only
 //! what was used. The interval's counts are 32 bits wide, those of totals 64.
@@ -14,10 +14,12 @@ pub const VALUE_US_MAX: u64 = 3_600_000_000;
 
 /// 2^11 linear steps are the fewest that hold 3 significant digits (2048 > 2 * 10^3).
 const SUB_BITS: u32 = 11;
-/// One page covers one octave: half of the linear steps, as HdrHistogram shares the lower half.
-const PAGE_SIZE: usize = 1 << (SUB_BITS - 1);
-/// 2048 << 21 = 2^32 is the first power of two above one hour: 22 octaves, the first of two pages.
-const PAGES: usize = 23;
+/// One page covers a quarter of an octave, which has half of the linear steps, as HdrHistogram
+/// shares the lower half. Most of what a name's times are falls into a few of these.
+const PAGE_SIZE: usize = 1 << (SUB_BITS - 3);
+/// 2048 << 21 = 2^32 is the first power of two above one hour: 22 octaves, the first of them twice
+/// as long, and the last without its last quarter.
+const PAGES: usize = 23 * 4 - 1;
 
 /// The width of a count: `u32` for one interval, `u64` for totals.
 pub trait Count: Copy + Default + PartialEq + std::fmt::Debug {
@@ -52,7 +54,7 @@ type Page<C> = Box<[C; PAGE_SIZE]>;
 pub struct Histogram<C> {
     pages: [Option<Page<C>>; PAGES],
     /// Bit n: page n holds a count. Clearing and adding look at these pages only.
-    used: u32,
+    used: u128,
     figures: Figures,
 }
 
@@ -103,7 +105,7 @@ impl<C: Count> Histogram<C> {
         Self { pages: [const { None }; PAGES], used: 0, figures: Figures::NONE }
     }
 
-    /// Counts one value. Allocates only when the value is the first in its octave.
+    /// Counts one value. Allocates only when the value is the first in its page.
     #[inline]
     pub fn record(&mut self, value_us: u64) {
         self.record_n(value_us, 1);
@@ -219,8 +221,12 @@ impl<C: Count> Histogram<C> {
     }
 
     fn used_pages(&self) -> impl Iterator<Item = usize> + use<C> {
-        let used = self.used;
-        (0..PAGES).filter(move |page| used & (1 << page) != 0)
+        let mut used = self.used;
+        std::iter::from_fn(move || {
+            let page = used.trailing_zeros() as usize;
+            used &= used.wrapping_sub(1);
+            (page < PAGES).then_some(page)
+        })
     }
 }
 
@@ -427,7 +433,7 @@ mod tests {
     fn narrow_times_take_few_pages() {
         let mut histogram = Histogram::<u32>::new();
         (1_000..4_000).for_each(|value| histogram.record(value));
-        assert_eq!(histogram.pages.iter().flatten().count(), 3);
+        assert_eq!(histogram.pages.iter().flatten().count(), 9);
     }
 
     #[test]

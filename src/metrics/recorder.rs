@@ -18,7 +18,7 @@ use super::snapshot::{Iterations, Row, SeriesRow, Snapshot};
 use super::table;
 
 /// Request names per scenario and worker: more is a bot that puts ids into them. 500 names of five
-/// histograms of five pages (4 KiB) in two snapshots are 100 MB, if all of them are really used.
+/// histograms of 20 pages (1 KiB) in two snapshots are 100 MB, if all of them are really used.
 pub const REQUEST_NAMES_MAX: u32 = 500;
 /// Checks and custom metrics, each kind.
 pub const OTHER_NAMES_MAX: u32 = 1000;
