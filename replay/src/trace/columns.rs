@@ -133,8 +133,8 @@ impl Splitter {
         contents
     }
 
-    /// Brings the pieces of a batch into the order of their sessions. Those of one bot mostly are in
-    /// order, so they are dealt out to their bots first, which takes one look at each.
+    /// Brings the pieces of a batch into the order of their sessions. Those of one bot mostly are
+    /// in order, so they are dealt out to their bots first, which takes one look at each.
     fn sort(&mut self, batch: &Batch) {
         let bots = || batch.pieces.iter().map(|piece| piece.who.bot);
         let (first, last) = (bots().min().unwrap_or(0), bots().max().unwrap_or(0));

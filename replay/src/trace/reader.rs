@@ -113,8 +113,8 @@ pub struct Wanted {
     pub signature: Option<String>,
     /// Those in blocks from this byte on.
     pub from: u64,
-    /// Those that start in every so-manieth block; 0 and 1 mean all. A sample of short sessions then
-    /// costs a part of reading the file.
+    /// Those that start in every so-manieth block; 0 and 1 mean all. A sample of short sessions
+    /// then costs a part of reading the file.
     pub every: usize,
 }
 
