@@ -101,3 +101,43 @@ impl<F: Future> Future for Led<F> {
         this.task.poll(context)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+    use std::pin::pin;
+    use std::task::Waker;
+
+    use super::*;
+
+    #[test]
+    fn each_bot_remembers_where_it_is_and_who_ran_after_it() {
+        let ahead = Rc::new(Ahead::default());
+        let mut tasks: Vec<_> =
+            (0..3).map(|slot| Box::pin(ahead.lead(slot, pending::<()>()))).collect();
+        let mut context = Context::from_waker(Waker::noop());
+        for slot in [0, 2, 1, 0, 2, 1, 0] {
+            assert!(tasks[slot].as_mut().poll(&mut context).is_pending());
+        }
+        let next: Vec<_> = ahead.inner.borrow().bots.iter().map(|bot| bot.next).collect();
+        assert_eq!(next, [2, 0, 1]);
+        for (slot, task) in tasks.iter().enumerate() {
+            let place = ((&raw const **task).addr(), size_of_val(&**task));
+            assert_eq!(ahead.inner.borrow().bots[slot].memory[0], place);
+        }
+        ahead.detach(2);
+        assert_eq!(ahead.inner.borrow().bots[2].memory, [(0, 0); 3]);
+        // A bot that has ended and the guess that named it do no harm.
+        assert!(tasks[0].as_mut().poll(&mut context).is_pending());
+    }
+
+    #[test]
+    fn one_bot_alone_follows_itself() {
+        let ahead = Rc::new(Ahead::default());
+        let mut task = pin!(ahead.lead(0, pending::<()>()));
+        for _ in 0..3 {
+            assert!(task.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        }
+        assert_eq!(ahead.inner.borrow().bots[0].next, 0);
+    }
+}

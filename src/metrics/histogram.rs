@@ -54,7 +54,7 @@ type Page<C> = Box<[C; PAGE_SIZE]>;
 pub struct Histogram<C> {
     pages: [Option<Page<C>>; PAGES],
     /// Bit n: page n holds a count. Clearing and adding look at these pages only.
-    used: u128,
+    used: [u64; 2],
     figures: Figures,
 }
 
@@ -102,7 +102,7 @@ impl<C: Count> Default for Histogram<C> {
 impl<C: Count> Histogram<C> {
     /// An empty histogram; it owns no page yet.
     pub const fn new() -> Self {
-        Self { pages: [const { None }; PAGES], used: 0, figures: Figures::NONE }
+        Self { pages: [const { None }; PAGES], used: [0; 2], figures: Figures::NONE }
     }
 
     /// Counts one value. Allocates only when the value is the first in its page.
@@ -133,7 +133,7 @@ impl<C: Count> Histogram<C> {
     #[inline]
     fn add_at(&mut self, index: usize, n: u64) {
         let (page, slot) = (index / PAGE_SIZE, index % PAGE_SIZE);
-        self.used |= 1 << page;
+        self.used[page / 64] |= 1 << (page % 64);
         let counts = self.pages[page].get_or_insert_with(|| Box::new([C::default(); PAGE_SIZE]));
         counts[slot] = counts[slot].plus(n);
     }
@@ -141,7 +141,7 @@ impl<C: Count> Histogram<C> {
     /// Adds all counts of another histogram, of either width.
     pub fn add<D: Count>(&mut self, other: &Histogram<D>) {
         self.figures.add(&other.figures);
-        self.used |= other.used;
+        self.used = [self.used[0] | other.used[0], self.used[1] | other.used[1]];
         for page in other.used_pages() {
             let Some(source) = &other.pages[page] else { continue };
             let target =
@@ -159,7 +159,7 @@ impl<C: Count> Histogram<C> {
                 counts.fill(C::default());
             }
         }
-        self.used = 0;
+        self.used = [0; 2];
         self.figures = Figures::NONE;
     }
 
@@ -221,12 +221,8 @@ impl<C: Count> Histogram<C> {
     }
 
     fn used_pages(&self) -> impl Iterator<Item = usize> + use<C> {
-        let mut used = self.used;
-        std::iter::from_fn(move || {
-            let page = used.trailing_zeros() as usize;
-            used &= used.wrapping_sub(1);
-            (page < PAGES).then_some(page)
-        })
+        let used = self.used;
+        (0..PAGES).filter(move |page| used[page / 64] & 1 << (page % 64) != 0)
     }
 }
 
