@@ -276,7 +276,7 @@ impl Singles<'_> {
         let used = measure::run(command, self.tools.work.path(), &watch)?;
         let line = used.stdout.lines().find_map(|line| line.strip_suffix(" steps agree"));
         let steps: Option<f64> =
-            line.and_then(|number| number.replace(',', "").trim().parse().ok());
+            line.and_then(|line| line.rsplit(' ').next()).and_then(|number| number.parse().ok());
         let steps = steps.ok_or_else(|| io::Error::other(used.last_words().to_owned()))?;
         let per_second = steps / (used.cpu_us as f64 / 1e6);
         let measured = format!("{:.2} million steps per second and core", per_second / 1e6);
