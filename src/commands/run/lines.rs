@@ -64,7 +64,7 @@ fn line(live: &Live, seconds: u64) -> String {
 fn row(cells: [&str; 9]) -> String {
     let [elapsed, offered, achieved, failed, bots, p50, p99, max, lag] = cells;
     format!(
-        "{elapsed:>7} {offered:>9} {achieved:>10} {failed:>8} {bots:>7} \
+        "{elapsed:>7} {offered:>9} {achieved:>10} {failed:>8} {bots:>6} \
          {p50:>8} {p99:>8} {max:>8} {lag:>8}\n"
     )
 }
