@@ -253,9 +253,12 @@ impl fmt::Debug for Unpacker {
     }
 }
 
-/// How large the columns of a payload are, unpacked and stored, by the table before them; and what
+/// The sizes of columns, unpacked and stored; 0 stored are as many as unpacked.
+pub(crate) type ColumnSizes = Vec<(usize, u64)>;
+
+/// How large the columns of a payload are, by the table before them; and what
 /// comes behind the table. The start of a payload is enough: [`TABLE_BYTES_MAX`].
-pub(crate) fn sizes(payload: &[u8]) -> Result<(Vec<(usize, u64)>, &[u8]), Malformed> {
+pub(crate) fn sizes(payload: &[u8]) -> Result<(ColumnSizes, &[u8]), Malformed> {
     let (&count, mut rest) = payload.split_first().ok_or(Malformed)?;
     if usize::from(count) > COLUMNS_MAX {
         return Err(Malformed);
