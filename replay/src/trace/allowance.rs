@@ -1,10 +1,11 @@
 //! What the blocks of a file may unpack to, by what they take in it.
 //!
-//! Traces are hostile input, and a few bytes can unpack to megabytes of zeros, over and over: a file
-//! of a few hundred kilobytes could cost minutes. So a reader keeps an account from the first block
-//! on, by the sizes that blocks declare before they are unpacked, and leaves out any block with
-//! which the file would have more than its size allows. A writer comes nowhere near: every command
-//! has two bytes of a checksum in the file that nothing compresses, every session's end eight.
+//! Traces are hostile input, and a few bytes can unpack to megabytes of zeros, over and over: a
+//! file of a few hundred kilobytes could cost minutes. So a reader keeps an account from the first
+//! block on, by the sizes that blocks declare before they are unpacked, and leaves out any block
+//! with which the file would have more than its size allows. A writer comes nowhere near: every
+//! command has two bytes of a checksum in the file that nothing compresses, every session's end
+//! eight.
 
 use std::fmt;
 
@@ -25,14 +26,14 @@ pub struct Allowance {
 /// What is counted of all that is unpacked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unpacked {
-    /// All columns of all blocks. A bot that reads 250 kB of one letter with every request has 1,600
-    /// bytes for each of the file.
+    /// All columns of all blocks. A bot that reads 250 kB of one letter with every request has
+    /// 1,600 bytes for each of the file.
     All,
     /// Kinds of items: one byte each, and each is moved by itself. A bot that reads 200 values with
     /// every request, which are always the same, has 10 for each byte of the file.
     Items,
-    /// Descriptions of pieces, three bytes or more each: a session for most, which is replayed. Bots
-    /// that do nothing have a quarter of a byte for each of the file.
+    /// Descriptions of pieces, three bytes or more each: a session for most, which is replayed.
+    /// Bots that do nothing have a quarter of a byte for each of the file.
     Pieces,
 }
 
@@ -62,8 +63,8 @@ pub(super) struct Account {
 }
 
 impl Account {
-    /// Adds a block, whose payload starts like this and which ends at that byte of the file; or says
-    /// what the file would then have too much of, and leaves it out.
+    /// Adds a block, whose payload starts like this and which ends at that byte of the file; or
+    /// says what the file would then have too much of, and leaves it out.
     pub(super) fn add(
         &mut self,
         kind: BlockKind,

@@ -34,8 +34,8 @@ const TLS_1_2: u8 = 0x04;
 const AS_IT_IS: u8 = 0x08;
 const SPOILT: u8 = 0x10;
 
-/// However the bytes are cut into pieces, the same comes of them: data that was sealed, in its order,
-/// and an end or an error; and what is answered is sealed as it should be.
+/// However the bytes are cut into pieces, the same comes of them: data that was sealed, in its
+/// order, and an end or an error; and what is answered is sealed as it should be.
 ///
 /// # Panics
 ///
@@ -116,9 +116,9 @@ fn of_form(form: u8) -> (Channel, Protection, Protection) {
     by_hand(version, algorithm)
 }
 
-/// The records of a script, sealed, and the data in them. Each has two bytes, its type and its size,
-/// and then its content; of size 255 it is longer than a record may be. What is spoilt is a bit of a
-/// byte whose place the first two bytes say.
+/// The records of a script, sealed, and the data in them. Each has two bytes, its type and its
+/// size, and then its content; of size 255 it is longer than a record may be. What is spoilt is a
+/// bit of a byte whose place the first two bytes say.
 fn sealed(form: u8, script: &[u8]) -> (Vec<u8>, Vec<u8>) {
     let (_, mut out, _) = of_form(form);
     let (mut wire, mut data) = (Vec::new(), Vec::new());
