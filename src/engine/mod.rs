@@ -27,15 +27,17 @@ mod pacing;
 mod plan;
 mod player;
 mod ramp;
+mod readiness;
 mod resolver;
 mod schedule;
 mod scribe;
 mod sending;
+mod sockets;
 mod sys;
+mod tcp;
 mod timer;
 mod tls;
 mod tracer;
-mod turns;
 mod watch;
 mod worker;
 

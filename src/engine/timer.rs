@@ -22,6 +22,7 @@ use rustix::time::{
 };
 
 use super::clock::{Micros, RunClock};
+use super::readiness::Readiness;
 
 /// The index of a bot's place in its worker.
 pub(super) type SlotIndex = usize;
@@ -316,20 +317,6 @@ impl Timer {
 
     /// What the worker's timer task waits on; needs the running runtime.
     pub(super) fn readiness(&self) -> io::Result<Readiness> {
-        let descriptor = self.descriptor.as_fd().try_clone_to_owned()?;
-        let stream = std::os::unix::net::UnixStream::from(descriptor);
-        Ok(Readiness { stream: monoio::net::UnixStream::from_std(stream)? })
-    }
-}
-
-/// The timerfd, registered with the runtime. It travels as a Unix stream, the only type through
-/// which monoio polls a descriptor that it did not make; nothing is ever received through it.
-pub(super) struct Readiness {
-    stream: monoio::net::UnixStream,
-}
-
-impl Readiness {
-    async fn wait(&self) {
-        self.stream.readable(false).await.expect("a timerfd can be polled");
+        Readiness::new(self.descriptor.as_fd())
     }
 }

@@ -28,9 +28,9 @@ use super::pacing::{Next, Pace, Pacing, Position};
 use super::plan::RunPlan;
 use super::player::Player;
 use super::scribe::Outlet;
+use super::sockets::Sockets;
 use super::timer::{NEVER, SCAN_INTERVAL_US, SlotIndex, Slots, Timer, Woken};
 use super::tracer::{Failing, Tracer};
-use super::turns::Turns;
 use super::{DriverReport, driver, machine};
 use crate::metrics::{Recorder, ScenarioIndex, Snapshot, Stalls};
 
@@ -124,7 +124,8 @@ pub(super) struct Worker {
     pub(super) slots: Slots,
     pub(super) timer: Timer,
     pub(super) connector: Connector,
-    pub(super) turns: Turns,
+    /// None on io_uring.
+    pub(super) sockets: Option<Rc<Sockets>>,
     ahead: Rc<Ahead>,
     pub(super) buffers: Buffers,
     pub(super) recorder: RefCell<Recorder>,
@@ -134,7 +135,6 @@ pub(super) struct Worker {
     origins: RefCell<Vec<Rc<Origin>>>,
     facts: Rc<RunFacts>,
     scratch: Rc<Scratch>,
-    is_epoll: bool,
     bots_alive: Cell<u64>,
     bots_made: Cell<u64>,
     /// Bots in a session.
@@ -176,10 +176,9 @@ impl Worker {
             clock,
             slots: Slots::new(),
             timer: Timer::new(clock)?,
-            connector: Connector::new(plan, place, is_epoll),
-            turns: Turns::new(clock),
+            connector: Connector::new(plan, place),
+            sockets: is_epoll.then(|| Sockets::new(clock)).transpose()?,
             ahead: Rc::default(),
-            is_epoll,
             buffers: Buffers::default(),
             recorder: RefCell::new(recorder),
             tracer,
@@ -197,9 +196,8 @@ impl Worker {
 
     /// Starts the bots and keeps time until the last of them has ended.
     async fn run(self: Rc<Self>, link: Link) {
-        if self.is_epoll {
-            let worker = Rc::clone(&self);
-            monoio::spawn(async move { worker.turns.run(&worker.slots).await });
+        if let Some(sockets) = &self.sockets {
+            self.start_turns(sockets);
         }
         for scenario in &self.scenarios {
             for _ in 0..scenario.pacing.bots_prepared() {
@@ -222,9 +220,20 @@ impl Worker {
         }
         let report = self.report(&link, watch.second, now);
         let failing = self.tracer.finish();
-        self.turns.stop();
+        if let Some(sockets) = &self.sockets {
+            sockets.stop();
+        }
         let message = Message::Done(link.index, Box::new(report), failing);
         let _coordinator_gone = link.messages.send(message);
+    }
+
+    fn start_turns(self: &Rc<Self>, sockets: &Rc<Sockets>) {
+        let (worker, ending, tail) = (Rc::clone(self), Rc::clone(sockets), Rc::clone(sockets));
+        monoio::spawn(async move {
+            let ended = ending.run(&worker.slots).await;
+            ended.expect("the set of sockets can be registered with the runtime");
+        });
+        monoio::spawn(async move { tail.run_tail().await });
     }
 
     /// Starts one more bot.

@@ -1,0 +1,444 @@
+//! The sockets of a worker on epoll, and the turns of its loop.
+//!
+//! The runtime's own sockets know neither that all was read (so that a bot asks a socket that is
+//! empty) nor that nothing is left to do once a request is written (so that a bot runs to learn
+//! it). These do, and with many bots that is a good part of a request. They are a set of their
+//! own, of which the runtime polls one descriptor.
+//!
+//! Requests go out at the end of a turn, when every bot that can run has run. With the work of
+//! other bots between any two of them, they reach a server that has gone to sleep meanwhile, and
+//! waking it costs the sender as much as the rest of a request; one right after the other they find
+//! it awake. Where answers trickle in, there is nothing to put together, and bots write for
+//! themselves. io_uring submits a turn's writes together without any of this.
+//!
+//! Knows nothing of requests: it moves bytes and wakes slots.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker, ready};
+
+use rustix::buffer::spare_capacity;
+use rustix::event::epoll::{self, EventData, EventFlags};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags};
+use rustix::time::Timespec;
+
+use super::clock::{Micros, RunClock};
+use super::readiness::Readiness;
+use super::timer::{SlotIndex, Slots};
+
+/// With fewer writes than this in a turn, waiting for its end does not pay.
+const WRITES_MIN: usize = 4;
+/// So many writes go out at once before it is tried again.
+const WRITES_AT_ONCE: u32 = 64;
+/// Events that are asked for at a time.
+const EVENTS: usize = 1024;
+
+/// A worker's sockets.
+pub(super) struct Sockets {
+    clock: RunClock,
+    set: OwnedFd,
+    inner: RefCell<Inner>,
+    /// Writes that will go out at once.
+    at_once: Cell<u32>,
+    /// The task that ends turns; none before it first runs and after the last.
+    end: RefCell<Option<Waker>>,
+    /// Wakes that task when every bot has run that it woke.
+    tail: RefCell<Option<Waker>>,
+    /// The end of the turn will come without being asked for.
+    is_end_near: Cell<bool>,
+}
+
+#[derive(Default)]
+struct Inner {
+    places: Vec<Place>,
+    free: Vec<usize>,
+    /// Places whose bytes wait for the end of the turn.
+    waiting: Vec<usize>,
+    events: Vec<epoll::Event>,
+}
+
+/// A socket, and what its bot waits for: a line of the cache.
+#[derive(Default)]
+#[repr(align(64))]
+struct Place {
+    socket: Option<OwnedFd>,
+    slot: u32,
+    /// There may be something to read.
+    is_readable: bool,
+    /// The other side has ended the stream, or it broke: there always is something to read.
+    is_ended: bool,
+    /// It may take bytes.
+    is_writable: bool,
+    awaits: Awaits,
+    /// Its bytes wait for the end of the turn.
+    is_waiting: bool,
+    then: Then,
+    outgoing: Vec<u8>,
+    written: Option<Written>,
+}
+
+/// What a bot is to be woken for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Awaits {
+    #[default]
+    Nothing,
+    Read,
+    Write,
+}
+
+/// What follows the bytes that are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Then {
+    /// More of them.
+    #[default]
+    More,
+    /// An answer: until it comes, there is nothing to do.
+    Answer,
+}
+
+/// What became of a write: how much went out, or why nothing, and when.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Written {
+    pub(super) result: Result<u32, Errno>,
+    pub(super) at: Micros,
+}
+
+/// One of a worker's sockets. It is closed when this is dropped.
+pub(super) struct Polled {
+    sockets: Rc<Sockets>,
+    index: usize,
+}
+
+impl Sockets {
+    /// # Errors
+    ///
+    /// When the process has no file descriptor left.
+    pub(super) fn new(clock: RunClock) -> io::Result<Rc<Self>> {
+        Ok(Rc::new(Self {
+            clock,
+            set: epoll::create(epoll::CreateFlags::CLOEXEC)?,
+            inner: RefCell::default(),
+            at_once: Cell::new(0),
+            end: RefCell::default(),
+            tail: RefCell::default(),
+            is_end_near: Cell::new(false),
+        }))
+    }
+
+    /// Takes a socket that does not block, of the bot that has this slot.
+    ///
+    /// # Errors
+    ///
+    /// When the set cannot take it.
+    pub(super) fn add(self: &Rc<Self>, slot: SlotIndex, socket: OwnedFd) -> io::Result<Polled> {
+        let mut inner = self.inner.borrow_mut();
+        let index = inner.free.pop().unwrap_or_else(|| {
+            inner.places.push(Place::default());
+            inner.places.len() - 1
+        });
+        // From now on the place is given back, whatever comes of the rest.
+        let polled = Polled { sockets: Rc::clone(self), index };
+        let place = &mut inner.places[index];
+        place.slot = u32::try_from(slot).expect("fewer bots than 2^32");
+        let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
+        let added = epoll::add(&self.set, &socket, EventData::new_u64(index as u64), flags);
+        place.socket = Some(socket);
+        drop(inner);
+        added?;
+        Ok(polled)
+    }
+
+    /// Ends turn after turn, until [`stop`](Self::stop).
+    ///
+    /// # Errors
+    ///
+    /// When the runtime cannot poll the set.
+    pub(super) async fn run(&self, slots: &Slots) -> io::Result<()> {
+        let readiness = Readiness::new(self.set.as_fd())?;
+        let mut is_first = true;
+        poll_fn(|context| {
+            if std::mem::replace(&mut is_first, false) {
+                *self.end.borrow_mut() = Some(context.waker().clone());
+            } else if self.end.borrow().is_none() {
+                return Poll::Ready(());
+            }
+            self.end_turn(slots, &readiness, context);
+            Poll::Pending
+        })
+        .await;
+        Ok(())
+    }
+
+    /// Calls [`run`](Self::run) when every bot has run that it woke: the runtime runs its tasks in
+    /// the order in which they were woken, except one that wakes itself.
+    pub(super) async fn run_tail(&self) {
+        let mut is_first = true;
+        poll_fn(|context| {
+            if std::mem::replace(&mut is_first, false) {
+                *self.tail.borrow_mut() = Some(context.waker().clone());
+                return Poll::Pending;
+            }
+            match &*self.end.borrow() {
+                Some(end) => end.wake_by_ref(),
+                None => return Poll::Ready(()),
+            }
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// Lets the tasks end that hold the worker.
+    pub(super) fn stop(&self) {
+        if let Some(end) = self.end.borrow_mut().take() {
+            end.wake();
+        }
+        if let Some(tail) = self.tail.borrow_mut().take() {
+            tail.wake();
+        }
+    }
+
+    fn end_turn(&self, slots: &Slots, readiness: &Readiness, context: &mut Context<'_>) {
+        self.is_end_near.set(false);
+        loop {
+            let written = self.write_all(slots);
+            if (1..WRITES_MIN).contains(&written) {
+                self.at_once.set(WRITES_AT_ONCE);
+            }
+            if self.gather(slots) > 0 {
+                if let Some(tail) = &*self.tail.borrow() {
+                    self.is_end_near.set(true);
+                    tail.wake_by_ref();
+                }
+                return;
+            }
+            // Nobody has anything to do: the next event wakes this task.
+            if pin!(readiness.wait()).poll(context).is_pending() {
+                return;
+            }
+        }
+    }
+
+    /// Writes what waits, one right after the other, and returns how many writes that were.
+    fn write_all(&self, slots: &Slots) -> usize {
+        let Inner { waiting, places, .. } = &mut *self.inner.borrow_mut();
+        let count = waiting.len();
+        for index in waiting.drain(..) {
+            let place = &mut places[index];
+            // Not if its bot is gone.
+            if std::mem::take(&mut place.is_waiting) && place.write(self.clock) {
+                slots.wake(place.slot as SlotIndex);
+            }
+        }
+        count
+    }
+
+    /// Learns what has happened to the sockets, and returns how many bots that woke.
+    fn gather(&self, slots: &Slots) -> usize {
+        const AT_ONCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let Inner { events, places, .. } = &mut *self.inner.borrow_mut();
+        events.clear();
+        events.reserve(EVENTS);
+        // An error can only be a signal: the next turn asks again.
+        let _interrupted = epoll::wait(&self.set, spare_capacity(events), Some(&AT_ONCE));
+        let mut woken = 0;
+        for event in &*events {
+            let index = usize::try_from(event.data.u64()).expect("a place of ours");
+            let place = &mut places[index];
+            if place.hears(event.flags) {
+                woken += 1;
+                slots.wake(place.slot as SlotIndex);
+            }
+        }
+        woken
+    }
+
+    /// The end of the turn is needed.
+    fn call_end(&self) {
+        if !self.is_end_near.replace(true)
+            && let Some(end) = &*self.end.borrow()
+        {
+            end.wake_by_ref();
+        }
+    }
+}
+
+impl Place {
+    /// Writes what waits, and tells whether its bot is to be woken.
+    fn write(&mut self, clock: RunClock) -> bool {
+        let bytes = std::mem::take(&mut self.outgoing);
+        let result = self.send(&bytes);
+        self.outgoing = bytes;
+        self.written = Some(Written { result, at: clock.now() });
+        !self.waits_for_answer()
+    }
+
+    /// Writes what the socket takes at once.
+    fn send(&mut self, bytes: &[u8]) -> Result<u32, Errno> {
+        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+        let result = rustix::net::send(self.socket(), bytes, flags);
+        self.is_writable &= result != Err(Errno::AGAIN);
+        // No write is larger: the kernel moves less than 2 GiB at a time.
+        result.map(|count| u32::try_from(count).unwrap_or(u32::MAX))
+    }
+
+    fn socket(&self) -> &OwnedFd {
+        self.socket.as_ref().expect("open until its handle is dropped")
+    }
+
+    /// All is written, and the answer is not there yet.
+    fn waits_for_answer(&self) -> bool {
+        let is_whole = self.written.is_some_and(|written| {
+            written.result.is_ok_and(|count| count as usize == self.outgoing.len())
+        });
+        is_whole && self.then == Then::Answer && !self.is_readable
+    }
+
+    /// Takes an event, and tells whether its bot is to be woken.
+    fn hears(&mut self, flags: EventFlags) -> bool {
+        let ended = EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR;
+        self.is_ended |= flags.intersects(ended);
+        self.is_readable |= flags.intersects(EventFlags::IN | ended);
+        self.is_writable |= flags.intersects(EventFlags::OUT | ended);
+        match self.awaits {
+            Awaits::Nothing => false,
+            Awaits::Read => self.is_readable,
+            Awaits::Write => self.is_writable,
+        }
+    }
+}
+
+impl Polled {
+    fn with<R>(&self, does: impl FnOnce(&mut Place) -> R) -> R {
+        does(&mut self.sockets.inner.borrow_mut().places[self.index])
+    }
+
+    /// Lends the socket itself.
+    pub(super) fn with_socket<R>(&self, does: impl FnOnce(BorrowedFd<'_>) -> R) -> R {
+        self.with(|place| does(place.socket().as_fd()))
+    }
+
+    /// Writes what the socket takes at once.
+    ///
+    /// # Errors
+    ///
+    /// `AGAIN` when that is nothing; else what the socket says.
+    pub(super) fn send(&self, bytes: &[u8]) -> Result<u32, Errno> {
+        self.with(|place| place.send(bytes))
+    }
+
+    /// Writes as much of `bytes` as the socket takes, at the end of the turn if waiting for that
+    /// pays. If all went out and an answer is to follow, returns when that has come or `is_over`
+    /// says after a wake-up that there is nothing to wait for.
+    pub(super) async fn write(
+        &self,
+        bytes: &mut Vec<u8>,
+        then: Then,
+        is_over: impl Fn() -> bool,
+    ) -> Written {
+        self.enter(std::mem::take(bytes), then);
+        let written = poll_fn(|_| {
+            let is_over = is_over();
+            self.with(|place| match place.written {
+                Some(written) if is_over || !place.waits_for_answer() => {
+                    place.awaits = Awaits::Nothing;
+                    *bytes = std::mem::take(&mut place.outgoing);
+                    Poll::Ready(written)
+                }
+                _ => Poll::Pending,
+            })
+        });
+        written.await
+    }
+
+    fn enter(&self, bytes: Vec<u8>, then: Then) {
+        let sockets = &self.sockets;
+        let at_once = sockets.at_once.get();
+        let is_at_once = at_once > 0 || sockets.end.borrow().is_none();
+        let inner = &mut *sockets.inner.borrow_mut();
+        let place = &mut inner.places[self.index];
+        (place.outgoing, place.written, place.then) = (bytes, None, then);
+        place.awaits = Awaits::Read;
+        if is_at_once {
+            sockets.at_once.set(at_once.saturating_sub(1));
+            place.write(sockets.clock);
+        } else {
+            place.is_waiting = true;
+            inner.waiting.push(self.index);
+            sockets.call_end();
+        }
+    }
+
+    /// Reads what has come to the end of `buffer`, as much as it has room for; 0 at the end of the
+    /// stream.
+    ///
+    /// # Errors
+    ///
+    /// `TimedOut` when `is_over` says after a wake-up that nothing is to be waited for any more;
+    /// else what the socket says.
+    pub(super) async fn read(
+        &self,
+        buffer: &mut Vec<u8>,
+        is_over: impl Fn() -> bool,
+    ) -> io::Result<usize> {
+        poll_fn(|_| {
+            let is_over = is_over();
+            self.with(|place| place.read(buffer, is_over))
+        })
+        .await
+    }
+
+    /// Waits until the socket takes bytes, or until it is connected.
+    ///
+    /// # Errors
+    ///
+    /// `TimedOut` when `is_over` says after a wake-up that nothing is to be waited for any more.
+    pub(super) async fn writable(&self, is_over: impl Fn() -> bool) -> io::Result<()> {
+        poll_fn(|_| {
+            let is_over = is_over();
+            self.with(|place| place.wait(Awaits::Write, place.is_writable, is_over))
+        })
+        .await
+    }
+}
+
+impl Place {
+    fn read(&mut self, buffer: &mut Vec<u8>, is_over: bool) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.wait(Awaits::Read, self.is_readable, is_over))?;
+            let room = buffer.capacity() - buffer.len();
+            match rustix::net::recv(self.socket(), spare_capacity(buffer), RecvFlags::DONTWAIT) {
+                Ok((count, _)) => {
+                    // With room left all was read, and what comes next is an event of its own.
+                    self.is_readable = count == room || self.is_ended;
+                    return Poll::Ready(Ok(count));
+                }
+                Err(Errno::AGAIN) => self.is_readable = false,
+                Err(Errno::INTR) => {}
+                Err(error) => return Poll::Ready(Err(error.into())),
+            }
+        }
+    }
+
+    fn wait(&mut self, awaits: Awaits, is_there: bool, is_over: bool) -> Poll<io::Result<()>> {
+        let waits = !is_there && !is_over;
+        self.awaits = if waits { awaits } else { Awaits::Nothing };
+        match () {
+            () if waits => Poll::Pending,
+            () if is_over => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+            () => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+impl Drop for Polled {
+    fn drop(&mut self) {
+        let mut inner = self.sockets.inner.borrow_mut();
+        inner.places[self.index] = Place::default();
+        inner.free.push(self.index);
+    }
+}
