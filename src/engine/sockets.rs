@@ -1,9 +1,9 @@
-//! The sockets of a worker on epoll, and the turns of its loop.
+//! The sockets of a worker on epoll, its timer, and the turns of its loop.
 //!
 //! The runtime's own sockets know neither that all was read (so that a bot asks a socket that is
 //! empty) nor that nothing is left to do once a request is written (so that a bot runs to learn
-//! it). These do, and with many bots that is a good part of a request. They are a set of their
-//! own, of which the runtime polls one descriptor.
+//! it). With many bots that is a good part of a request. So the worker has a set of its own, and
+//! waits for it when no bot can run; the runtime has nothing to wait for then, and runs the tasks.
 //!
 //! Requests go out at the end of a turn, when every bot that can run has run. With the work of
 //! other bots between any two of them, they reach a server that has gone to sleep meanwhile, and
@@ -17,9 +17,8 @@ use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::pin::pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Poll, Waker, ready};
 
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, EventData, EventFlags};
@@ -28,7 +27,6 @@ use rustix::net::{RecvFlags, SendFlags};
 use rustix::time::Timespec;
 
 use super::clock::{Micros, RunClock};
-use super::readiness::Readiness;
 use super::timer::{SlotIndex, Slots};
 
 /// With fewer writes than this in a turn, waiting for its end does not pay.
@@ -38,6 +36,9 @@ const WRITES_AT_ONCE: u32 = 64;
 /// Events that are asked for at a time.
 const EVENTS: usize = 1024;
 
+/// What the timer is called in the set; sockets are called by their places.
+const TIMER: u64 = u64::MAX;
+
 /// A worker's sockets.
 pub(super) struct Sockets {
     clock: RunClock,
@@ -45,12 +46,13 @@ pub(super) struct Sockets {
     inner: RefCell<Inner>,
     /// Writes that will go out at once.
     at_once: Cell<u32>,
-    /// The task that ends turns; none before it first runs and after the last.
-    end: RefCell<Option<Waker>>,
-    /// Wakes that task when every bot has run that it woke.
-    tail: RefCell<Option<Waker>>,
-    /// The end of the turn will come without being asked for.
-    is_end_near: Cell<bool>,
+    /// The tasks that end turns; none before they first run, and after [`Sockets::stop`].
+    enders: RefCell<[Option<Waker>; 2]>,
+    /// How often bots were woken by the end of the latest turn.
+    wakes_seen: Cell<u64>,
+    is_timer_due: Cell<bool>,
+    /// The task that waits for the timer.
+    at_timer: RefCell<Option<Waker>>,
 }
 
 #[derive(Default)]
@@ -115,18 +117,24 @@ pub(super) struct Polled {
 }
 
 impl Sockets {
+    /// A set that holds the worker's timer.
+    ///
     /// # Errors
     ///
     /// When the process has no file descriptor left.
-    pub(super) fn new(clock: RunClock) -> io::Result<Rc<Self>> {
+    pub(super) fn new(clock: RunClock, timer: BorrowedFd<'_>) -> io::Result<Rc<Self>> {
+        let set = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let flags = EventFlags::IN | EventFlags::ET;
+        epoll::add(&set, timer, EventData::new_u64(TIMER), flags)?;
         Ok(Rc::new(Self {
             clock,
-            set: epoll::create(epoll::CreateFlags::CLOEXEC)?,
+            set,
             inner: RefCell::default(),
             at_once: Cell::new(0),
-            end: RefCell::default(),
-            tail: RefCell::default(),
-            is_end_near: Cell::new(false),
+            enders: RefCell::default(),
+            wakes_seen: Cell::new(0),
+            is_timer_due: Cell::new(false),
+            at_timer: RefCell::default(),
         }))
     }
 
@@ -153,39 +161,20 @@ impl Sockets {
         Ok(polled)
     }
 
-    /// Ends turn after turn, until [`stop`](Self::stop).
-    ///
-    /// # Errors
-    ///
-    /// When the runtime cannot poll the set.
-    pub(super) async fn run(&self, slots: &Slots) -> io::Result<()> {
-        let readiness = Readiness::new(self.set.as_fd())?;
+    /// Ends every other turn, until [`stop`](Self::stop). There are two such tasks, and each wakes
+    /// the other: tasks run in the order in which they were woken, but for one that wakes itself.
+    pub(super) async fn run(&self, ender: usize, slots: &Slots) {
         let mut is_first = true;
         poll_fn(|context| {
             if std::mem::replace(&mut is_first, false) {
-                *self.end.borrow_mut() = Some(context.waker().clone());
-            } else if self.end.borrow().is_none() {
+                self.enders.borrow_mut()[ender] = Some(context.waker().clone());
+            } else if self.enders.borrow()[ender].is_none() {
                 return Poll::Ready(());
+            } else {
+                self.end_turn(slots);
             }
-            self.end_turn(slots, &readiness, context);
-            Poll::Pending
-        })
-        .await;
-        Ok(())
-    }
-
-    /// Calls [`run`](Self::run) when every bot has run that it woke: the runtime runs its tasks in
-    /// the order in which they were woken, except one that wakes itself.
-    pub(super) async fn run_tail(&self) {
-        let mut is_first = true;
-        poll_fn(|context| {
-            if std::mem::replace(&mut is_first, false) {
-                *self.tail.borrow_mut() = Some(context.waker().clone());
-                return Poll::Pending;
-            }
-            match &*self.end.borrow() {
-                Some(end) => end.wake_by_ref(),
-                None => return Poll::Ready(()),
+            if let Some(other) = &self.enders.borrow()[1 - ender] {
+                other.wake_by_ref();
             }
             Poll::Pending
         })
@@ -194,75 +183,70 @@ impl Sockets {
 
     /// Lets the tasks end that hold the worker.
     pub(super) fn stop(&self) {
-        if let Some(end) = self.end.borrow_mut().take() {
-            end.wake();
-        }
-        if let Some(tail) = self.tail.borrow_mut().take() {
-            tail.wake();
-        }
+        self.enders.take().into_iter().flatten().for_each(Waker::wake);
     }
 
-    fn end_turn(&self, slots: &Slots, readiness: &Readiness, context: &mut Context<'_>) {
-        self.is_end_near.set(false);
-        loop {
-            let written = self.write_all(slots);
-            if (1..WRITES_MIN).contains(&written) {
-                self.at_once.set(WRITES_AT_ONCE);
+    /// Waits until the timer can be read.
+    pub(super) async fn timer_due(&self) {
+        poll_fn(|context| {
+            if self.is_timer_due.replace(false) {
+                return Poll::Ready(());
             }
-            if self.gather(slots) > 0 {
-                if let Some(tail) = &*self.tail.borrow() {
-                    self.is_end_near.set(true);
-                    tail.wake_by_ref();
-                }
-                return;
-            }
-            // Nobody has anything to do: the next event wakes this task.
-            if pin!(readiness.wait()).poll(context).is_pending() {
-                return;
-            }
-        }
+            *self.at_timer.borrow_mut() = Some(context.waker().clone());
+            Poll::Pending
+        })
+        .await;
     }
 
-    /// Writes what waits, one right after the other, and returns how many writes that were.
-    fn write_all(&self, slots: &Slots) -> usize {
+    /// All bots have run that could, before this was called for.
+    fn end_turn(&self, slots: &Slots) {
+        // Those that were woken meanwhile come after this.
+        let can_run = slots.wakes() != self.wakes_seen.get() || self.is_timer_due.get();
+        let (written, woken) = self.write_all(slots);
+        if (1..WRITES_MIN).contains(&written) {
+            self.at_once.set(WRITES_AT_ONCE);
+        }
+        self.gather(slots, can_run || woken > 0);
+        self.wakes_seen.set(slots.wakes());
+    }
+
+    /// Writes what waits, one right after the other, and returns how many writes that were, and how
+    /// many bots it woke.
+    fn write_all(&self, slots: &Slots) -> (usize, usize) {
         let Inner { waiting, places, .. } = &mut *self.inner.borrow_mut();
-        let count = waiting.len();
+        let (count, mut woken) = (waiting.len(), 0);
         for index in waiting.drain(..) {
             let place = &mut places[index];
             // Not if its bot is gone.
             if std::mem::take(&mut place.is_waiting) && place.write(self.clock) {
+                woken += 1;
                 slots.wake(place.slot as SlotIndex);
             }
         }
-        count
+        (count, woken)
     }
 
-    /// Learns what has happened to the sockets, and returns how many bots that woke.
-    fn gather(&self, slots: &Slots) -> usize {
+    /// Learns what has happened to the sockets, and waits for something to happen unless somebody
+    /// can run.
+    fn gather(&self, slots: &Slots, can_run: bool) {
         const AT_ONCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
         let Inner { events, places, .. } = &mut *self.inner.borrow_mut();
         events.clear();
         events.reserve(EVENTS);
         // An error can only be a signal: the next turn asks again.
-        let _interrupted = epoll::wait(&self.set, spare_capacity(events), Some(&AT_ONCE));
-        let mut woken = 0;
+        let timeout = can_run.then_some(&AT_ONCE);
+        let _interrupted = epoll::wait(&self.set, spare_capacity(events), timeout);
         for event in &*events {
-            let index = usize::try_from(event.data.u64()).expect("a place of ours");
-            let place = &mut places[index];
+            let token = event.data.u64();
+            if token == TIMER {
+                self.is_timer_due.set(true);
+                self.at_timer.take().into_iter().for_each(Waker::wake);
+                continue;
+            }
+            let place = &mut places[usize::try_from(token).expect("a place of ours")];
             if place.hears(event.flags) {
-                woken += 1;
                 slots.wake(place.slot as SlotIndex);
             }
-        }
-        woken
-    }
-
-    /// The end of the turn is needed.
-    fn call_end(&self) {
-        if !self.is_end_near.replace(true)
-            && let Some(end) = &*self.end.borrow()
-        {
-            end.wake_by_ref();
         }
     }
 }
@@ -358,7 +342,7 @@ impl Polled {
     fn enter(&self, bytes: Vec<u8>, then: Then) {
         let sockets = &self.sockets;
         let at_once = sockets.at_once.get();
-        let is_at_once = at_once > 0 || sockets.end.borrow().is_none();
+        let is_at_once = at_once > 0 || sockets.enders.borrow()[1].is_none();
         let inner = &mut *sockets.inner.borrow_mut();
         let place = &mut inner.places[self.index];
         (place.outgoing, place.written, place.then) = (bytes, None, then);
@@ -369,7 +353,6 @@ impl Polled {
         } else {
             place.is_waiting = true;
             inner.waiting.push(self.index);
-            sockets.call_end();
         }
     }
 

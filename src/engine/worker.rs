@@ -27,6 +27,7 @@ use super::origin::{Notice, Origin};
 use super::pacing::{Next, Pace, Pacing, Position};
 use super::plan::RunPlan;
 use super::player::Player;
+use super::readiness::Readiness;
 use super::scribe::Outlet;
 use super::sockets::Sockets;
 use super::timer::{NEVER, SCAN_INTERVAL_US, SlotIndex, Slots, Timer, Woken};
@@ -171,13 +172,15 @@ impl Worker {
         };
         let origins: io::Result<Vec<_>> = plan.origins.iter().map(origin).collect();
         let place = Place { worker: index, workers: plan.pins.len() };
+        let timer = Timer::new(clock)?;
+        let sockets = is_epoll.then(|| Sockets::new(clock, timer.descriptor())).transpose()?;
         Ok(Self {
             control: Arc::clone(&shared.control),
             clock,
             slots: Slots::new(),
-            timer: Timer::new(clock)?,
+            timer,
             connector: Connector::new(plan, place),
-            sockets: is_epoll.then(|| Sockets::new(clock)).transpose()?,
+            sockets,
             ahead: Rc::default(),
             buffers: Buffers::default(),
             recorder: RefCell::new(recorder),
@@ -197,14 +200,21 @@ impl Worker {
     /// Starts the bots and keeps time until the last of them has ended.
     async fn run(self: Rc<Self>, link: Link) {
         if let Some(sockets) = &self.sockets {
-            self.start_turns(sockets);
+            for ender in 0..2 {
+                let (worker, sockets) = (Rc::clone(&self), Rc::clone(sockets));
+                monoio::spawn(async move { sockets.run(ender, &worker.slots).await });
+            }
         }
         for scenario in &self.scenarios {
             for _ in 0..scenario.pacing.bots_prepared() {
                 self.make_bot(scenario);
             }
         }
-        let readiness = self.timer.readiness().expect("the timer's descriptor can be registered");
+        let readiness = match &self.sockets {
+            Some(sockets) => Readiness::Set(Rc::clone(sockets)),
+            None => Readiness::by_runtime(self.timer.descriptor())
+                .expect("the timer's descriptor can be registered"),
+        };
         let mut watch = Watch::new();
         while self.bots_alive.get() > 0 {
             let next_arrival = self.pump(self.clock.now(), NEVER);
@@ -225,15 +235,6 @@ impl Worker {
         }
         let message = Message::Done(link.index, Box::new(report), failing);
         let _coordinator_gone = link.messages.send(message);
-    }
-
-    fn start_turns(self: &Rc<Self>, sockets: &Rc<Sockets>) {
-        let (worker, ending, tail) = (Rc::clone(self), Rc::clone(sockets), Rc::clone(sockets));
-        monoio::spawn(async move {
-            let ended = ending.run(&worker.slots).await;
-            ended.expect("the set of sockets can be registered with the runtime");
-        });
-        monoio::spawn(async move { tail.run_tail().await });
     }
 
     /// Starts one more bot.
