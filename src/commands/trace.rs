@@ -1,7 +1,8 @@
 //! `tallyho trace check|recover RUN` and `tallyho capsule RUN`: the trace file itself.
 
-use std::fs::{File, OpenOptions};
-use std::io::{Seek, SeekFrom};
+mod recover;
+
+use std::fs::File;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -9,7 +10,7 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use tallyho_replay::trace::{
     Batch, Found, FoundEnd, Header, KeptExchange, NotRecorded, Piece, PieceEnd, Totals,
-    TraceWriter, WorkerCounts, recover,
+    TraceWriter, WorkerCounts,
 };
 
 use super::traces::{SessionName, Trace, Traces, not_found};
@@ -57,7 +58,7 @@ pub struct CapsuleArgs {
 pub fn run(command: &TraceCommand) -> anyhow::Result<Exit> {
     match command {
         TraceCommand::Check(args) => check(args),
-        TraceCommand::Recover(args) => recover_all(args),
+        TraceCommand::Recover(args) => recover::recover_all(args),
     }
 }
 
@@ -75,26 +76,41 @@ fn check(args: &TraceArgs) -> anyhow::Result<Exit> {
             continue;
         };
         output::print(&render(&totals, bytes));
-        let is_as_counted = (counted.exact, counted.partial, counted.requests)
-            == (totals.exact, totals.partial, totals.requests);
-        if !totals.adds_up() || (!is_as_counted && reader.damages().is_empty()) {
-            bail!(
-                "{name}: its totals are not what is in it: {} exact, {} exact up to a step, {} \
-                   requests",
-                counted.exact,
-                counted.partial,
-                counted.requests
-            );
+        if reader.damages().is_empty() || !totals.adds_up() {
+            agree(&totals, &counted).with_context(|| name.to_string())?;
         }
     }
     if traces.show_damage() {
-        bail!("{}: the trace is damaged", args.run.display());
+        bail!(damaged(&args.run));
     }
     if is_open {
         let run = args.run.display();
         bail!("{run}: the run was killed; `tallyho trace recover {run}` closes the trace");
     }
     Ok(Exit::Ok)
+}
+
+/// Whether the totals of a closed trace are what is in it.
+fn agree(totals: &Totals, counted: &Totals) -> anyhow::Result<()> {
+    let Totals { exact, partial, requests, .. } = *counted;
+    let is_as_counted =
+        (exact, partial, requests) == (totals.exact, totals.partial, totals.requests);
+    if !totals.adds_up() || !is_as_counted {
+        bail!(
+            "its totals are not what is in it: {exact} exact, {partial} exact up to a step, \
+             {requests} requests"
+        );
+    }
+    Ok(())
+}
+
+/// What is left of a damaged trace, and how to get at it.
+fn damaged(run: &Path) -> String {
+    let run = run.display();
+    format!(
+        "{run}: the trace is damaged; `tallyho sessions {run}` lists what is left, and `tallyho \
+         replay {run} --all` replays it"
+    )
 }
 
 fn render(totals: &Totals, bytes: u64) -> String {
@@ -132,30 +148,6 @@ fn per_request(requests: u64, bytes: u64) -> String {
     }
     let count = output::counted(requests, "request");
     format!("{count}, {:.2} bytes each", bytes as f64 / requests as f64)
-}
-
-fn recover_all(args: &TraceArgs) -> anyhow::Result<Exit> {
-    let mut traces = Traces::open(&args.run)?;
-    if traces.show_damage() {
-        bail!("{}: the trace is damaged, and not merely cut off", args.run.display());
-    }
-    for Trace { path, reader } in &mut traces.0 {
-        let name = path.display().to_string();
-        if reader.totals().is_some() && reader.torn().is_none() {
-            output::print(&format!("{name}: it is closed, nothing to do\n"));
-            continue;
-        }
-        let totals = recover(reader, |end| {
-            let mut file = OpenOptions::new().write(true).open(&*path)?;
-            file.set_len(end)?;
-            file.seek(SeekFrom::Start(end))?;
-            Ok(file)
-        });
-        let totals = totals.with_context(|| name.clone())?;
-        let bytes = std::fs::metadata(&*path).with_context(|| name.clone())?.len();
-        output::print(&format!("{name}: closed\n{}", render(&totals, bytes)));
-    }
-    Ok(Exit::Ok)
 }
 
 /// Cuts one session into a file of its own.

@@ -75,8 +75,10 @@ impl Traces {
                 output::complain(&format!("error: {}: {damage}", path.display()));
             }
             if let Some(torn) = reader.torn() {
-                let advice = "`tallyho trace recover` cuts it off";
-                output::complain(&format!("note: {}: {torn}; {advice}", path.display()));
+                let is_whole_before = reader.damages().is_empty();
+                let advice = "; `tallyho trace recover` cuts it off";
+                let advice = if is_whole_before { advice } else { "" };
+                output::complain(&format!("note: {}: {torn}{advice}", path.display()));
             }
         }
         self.0.iter().any(|trace| !trace.reader.damages().is_empty())

@@ -47,6 +47,8 @@ pub enum TraceError {
     Newer(u16),
     /// It has a version that never was.
     Version(u16),
+    /// It cannot be closed, for it is damaged: see [`TraceReader::damages`].
+    Damaged,
 }
 
 impl fmt::Display for TraceError {
@@ -66,6 +68,7 @@ impl fmt::Display for TraceError {
                  the version of tallyho that wrote it, or a newer one"
             ),
             Self::Version(version) => write!(f, "format version {version} never was"),
+            Self::Damaged => f.write_str("it is damaged, and not merely cut off"),
         }
     }
 }
@@ -457,15 +460,19 @@ impl<R: Read + Seek> TraceReader<R> {
 
 /// Closes a trace that a killed process left: appends an index behind its last whole block, to
 /// `out`, which must hold the trace up to there. Sessions of which nothing was written count as
-/// lost.
+/// lost. `out` is asked for once all that is there was read, and only if nothing is damaged.
 ///
 /// # Errors
-/// If the trace cannot be read or the index cannot be written.
+/// If the trace cannot be read, any of it is damaged, or the index cannot be written.
 pub fn recover<R: Read + Seek, W: Write>(
     reader: &mut TraceReader<R>,
     out: impl FnOnce(u64) -> io::Result<W>,
 ) -> Result<Totals, TraceError> {
+    reader.exchanges(|_| ControlFlow::Continue(()))?;
     let mut from = reader.count_all()?;
+    if !reader.damages().is_empty() {
+        return Err(TraceError::Damaged);
+    }
     let last = reader.scanned.places.last().copied().ok_or(TraceError::NoHeader)?;
     from.bytes = last.offset + last.head.block_bytes();
     from.sequence = last.head.sequence.wrapping_add(1);
