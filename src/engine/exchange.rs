@@ -301,7 +301,7 @@ fn make_room(buffer: &mut Vec<u8>, read_hint: usize) {
 }
 
 /// With less room than this a buffer grows before the next read.
-const ROOM_BYTES_MIN: usize = BUFFER_BYTES / 4;
+const ROOM_BYTES_MIN: usize = 1024;
 /// The most that is asked of one read: larger ones save no measurable time.
 pub(super) const READ_BYTES_MAX: usize = 64 * 1024;
 

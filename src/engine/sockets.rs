@@ -410,10 +410,10 @@ impl Place {
     fn wait(&mut self, awaits: Awaits, is_there: bool, is_over: bool) -> Poll<io::Result<()>> {
         let waits = !is_there && !is_over;
         self.awaits = if waits { awaits } else { Awaits::Nothing };
-        match () {
-            () if waits => Poll::Pending,
-            () if is_over => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
-            () => Poll::Ready(Ok(())),
+        match (is_there, is_over) {
+            (true, _) => Poll::Ready(Ok(())),
+            (false, true) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+            (false, false) => Poll::Pending,
         }
     }
 }
@@ -425,3 +425,6 @@ impl Drop for Polled {
         inner.free.push(self.index);
     }
 }
+
+#[cfg(test)]
+mod tests;

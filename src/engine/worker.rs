@@ -17,7 +17,7 @@ use tokio::sync::oneshot::error::TryRecvError;
 use tallyho_replay::{BotType, Failure, Outcome, RunFacts, Scratch, Session};
 
 use super::ahead::Ahead;
-use super::buffers::Buffers;
+use super::buffers::{BUFFER_BYTES, Buffers, HELD_BYTES};
 use super::clock::{Micros, RunClock, micros};
 use super::connection::Connections;
 use super::connector::{Connector, Place};
@@ -182,7 +182,7 @@ impl Worker {
             connector: Connector::new(plan, place),
             sockets,
             ahead: Rc::default(),
-            buffers: Buffers::default(),
+            buffers: Buffers::new(if is_epoll { BUFFER_BYTES } else { HELD_BYTES }),
             recorder: RefCell::new(recorder),
             tracer,
             setup: plan.setup.as_deref().map(Rc::from),

@@ -15,7 +15,7 @@ use super::channel::Channel;
 use super::handshake::{Awaits, Handshake, Handshaking};
 use super::words::{io_error, words_of};
 use super::{BotTls, Tls, TlsName};
-use crate::engine::buffers::{BUFFER_BYTES, Buffers};
+use crate::engine::buffers::Buffers;
 use crate::engine::exchange::{READ_BYTES_MAX, Sent, Wire};
 use crate::engine::sockets::Then;
 use crate::engine::tcp::Tcp;
@@ -81,7 +81,7 @@ impl TlsStream {
     ) -> io::Result<()> {
         let size: usize = parts.iter().map(|part| part.len()).sum();
         let mut sealed = match size {
-            ..BUFFER_BYTES => wire.buffers.lend_for_request(),
+            ..REQUEST_BYTES_MAX => wire.buffers.lend_for_request(),
             _ => wire.buffers.lend(),
         };
         let mut outcome = Ok(());
@@ -246,7 +246,9 @@ fn kept(bytes: &[u8], buffers: &Buffers) -> Vec<u8> {
 }
 
 /// With less room than this a buffer grows before the next read.
-const ROOM_BYTES_MIN: usize = BUFFER_BYTES / 4;
+const ROOM_BYTES_MIN: usize = 1024;
+/// Requests below this are sealed into a buffer for requests.
+const REQUEST_BYTES_MAX: usize = 1024;
 /// The most that is written at once: three full records and a head, in a buffer that is kept.
 const WRITE_BYTES_MAX: usize = 64 * 1024;
 /// More than any handshake is long.
