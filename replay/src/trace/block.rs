@@ -269,19 +269,21 @@ pub(crate) fn push_varint(out: &mut Vec<u8>, mut value: u64) {
 }
 
 /// Reads a varint and moves on behind it.
+#[inline]
 pub(crate) fn read_varint(bytes: &mut &[u8]) -> Result<u64, Malformed> {
     let mut value = 0;
-    for shift in (0..64).step_by(7) {
-        let (&byte, rest) = bytes.split_first().ok_or(Malformed)?;
+    let mut shift = 0;
+    while let [byte, rest @ ..] = *bytes {
         *bytes = rest;
-        let bits = u64::from(byte & 0x7F);
-        if shift == 63 && bits > 1 {
-            return Err(Malformed);
+        value |= u64::from(byte & 0x7F) << shift;
+        let is_last = byte & 0x80 == 0;
+        if shift == 63 {
+            return if is_last && *byte <= 1 { Ok(value) } else { Err(Malformed) };
         }
-        value |= bits << shift;
-        if byte & 0x80 == 0 {
+        if is_last {
             return Ok(value);
         }
+        shift += 7;
     }
     Err(Malformed)
 }

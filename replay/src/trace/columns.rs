@@ -11,6 +11,7 @@
 //! none is interpreted twice, so the result is the same bytes. What the walk does not understand
 //! is kept as it is.
 
+mod alike;
 mod walk;
 
 use std::ops::Range;
@@ -20,6 +21,7 @@ use super::block::{
     Malformed, UNPACKED_BYTES_MAX, push_difference, push_varint, read_difference, read_varint,
 };
 use crate::session::Who;
+use alike::Alike;
 use walk::{Join, Split, walk};
 
 /// The columns of a block of records, in their order in the file.
@@ -95,14 +97,14 @@ pub(crate) struct Contents {
 /// Takes pieces apart; reused, so that a block costs no new buffers.
 #[derive(Debug)]
 pub(crate) struct Splitter {
-    columns: Vec<Vec<u8>>,
+    columns: [Vec<u8>; COLUMNS],
     order: Vec<(usize, Range<usize>)>,
     places: Vec<usize>,
 }
 
 impl Splitter {
     pub(crate) fn new() -> Self {
-        Self { columns: vec![Vec::new(); COLUMNS], order: Vec::new(), places: Vec::new() }
+        Self { columns: [const { Vec::new() }; COLUMNS], order: Vec::new(), places: Vec::new() }
     }
 
     pub(crate) fn columns(&self) -> &[Vec<u8>] {
@@ -120,15 +122,17 @@ impl Splitter {
         }
         let mut contents = Contents::default();
         let (mut last, mut clocks) = (Who::default(), Clocks::default());
+        let mut alike = Alike::default();
         let order = std::mem::take(&mut self.order);
         for (index, range) in order.iter().cloned() {
             let piece = &batch.pieces[index];
             let record = &batch.bytes[range];
-            let split = self.split_piece(piece, record, &mut clocks);
+            let split = self.split_piece(piece, record, &mut clocks, &mut alike);
             contents.requests += split.map_or(0, |split| split.requests);
             self.describe(piece, split, last);
             last = piece.who;
         }
+        alike.finish(&mut self.columns);
         self.order = order;
         contents
     }
@@ -136,8 +140,11 @@ impl Splitter {
     /// Brings the pieces of a batch into the order of their sessions. Those of one bot mostly are
     /// in order, so they are dealt out to their bots first, which takes one look at each.
     fn sort(&mut self, batch: &Batch) {
-        let bots = || batch.pieces.iter().map(|piece| piece.who.bot);
-        let (first, last) = (bots().min().unwrap_or(0), bots().max().unwrap_or(0));
+        let bots = batch.pieces.iter().map(|piece| piece.who.bot);
+        let range = bots
+            .map(|bot| (bot, bot))
+            .reduce(|range, (bot, _)| (range.0.min(bot), range.1.max(bot)));
+        let (first, last) = range.unwrap_or_default();
         let count = usize::try_from(last - first).unwrap_or(usize::MAX).saturating_add(1);
         let is_dealt = count <= batch.pieces.len();
         // Where the next piece of each bot goes; of one for all, if there are many.
@@ -169,12 +176,24 @@ impl Splitter {
     }
 
     /// Moves a record into the columns; none if it was left as it is.
-    fn split_piece(&mut self, piece: &Piece, record: &[u8], clocks: &mut Clocks) -> Option<Walked> {
+    fn split_piece<'a>(
+        &mut self,
+        piece: &Piece,
+        record: &'a [u8],
+        clocks: &mut Clocks,
+        alike: &mut Alike<'a>,
+    ) -> Option<Walked> {
+        let is_whole = piece.number == 0 && piece.end == PieceEnd::Whole;
+        if is_whole && let Some(walked) = alike.split(record, &mut self.columns, piece.who, clocks)
+        {
+            return Some(walked);
+        }
+        alike.finish(&mut self.columns);
         let before: [usize; COLUMNS] = std::array::from_fn(|column| self.columns[column].len());
         let clocks_before = *clocks;
-        let mut split = Split { record, columns: &mut self.columns, who: piece.who };
-        let limit = u64::MAX;
-        let walked = walk(&mut split, piece.who, clocks, limit).ok();
+        let notes = is_whole.then(|| alike.notes(record));
+        let mut split = Split { record, columns: &mut self.columns, notes };
+        let walked = walk(&mut split, piece.who, clocks, u64::MAX).ok();
         let is_split = split.record.is_empty();
         let walked = walked.filter(|walked| {
             is_split && walked.has_end == (piece.end == PieceEnd::Whole) && {
@@ -188,6 +207,7 @@ impl Splitter {
             }
             self.columns[Column::Rows as usize].extend_from_slice(record);
         }
+        alike.keep(walked, before);
         walked
     }
 

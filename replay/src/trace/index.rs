@@ -24,17 +24,17 @@ pub(crate) struct BlockSummary {
 
 impl BlockSummary {
     pub(crate) fn new(offset: u64, pieces: &[Piece]) -> Self {
-        let range = |number: fn(&Piece) -> u64| {
-            let numbers = || pieces.iter().map(number);
-            (numbers().min().unwrap_or(0), numbers().max().unwrap_or(0))
-        };
-        Self {
-            offset,
-            pieces: pieces.len() as u64,
-            failing: pieces.iter().filter(|piece| piece.signature.is_some()).count() as u64,
-            bots: range(|piece| piece.who.bot),
-            sessions: range(|piece| piece.who.session),
+        let mut failing = 0;
+        let (mut bots, mut sessions) = ((u64::MAX, 0), (u64::MAX, 0));
+        for Piece { who, signature, .. } in pieces {
+            bots = (bots.0.min(who.bot), bots.1.max(who.bot));
+            sessions = (sessions.0.min(who.session), sessions.1.max(who.session));
+            failing += u64::from(signature.is_some());
         }
+        if pieces.is_empty() {
+            (bots, sessions) = ((0, 0), (0, 0));
+        }
+        Self { offset, pieces: pieces.len() as u64, failing, bots, sessions }
     }
 
     /// Whether the block may hold a piece of this session.

@@ -88,8 +88,12 @@ impl Ledger {
     pub(crate) fn piece(&mut self, piece: &Piece, is_written: bool) {
         if is_written && piece.number == 0 && piece.end == PieceEnd::Whole {
             self.exact += 1;
-            return;
+        } else {
+            self.piece_of_several(piece, is_written);
         }
+    }
+
+    fn piece_of_several(&mut self, piece: &Piece, is_written: bool) {
         let open = self.open.entry(piece.who).or_default();
         if is_written && piece.number == open.pieces && !open.has_gap {
             open.pieces += 1;

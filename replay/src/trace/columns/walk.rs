@@ -2,7 +2,8 @@
 
 use super::super::block::{Malformed, push_difference, read_difference, read_varint};
 use super::super::record::{COMMAND, LABEL_INDEX, LABEL_SPELT, STOPPING, VALUE};
-use super::{Clocks, Column, Walked};
+use super::alike::{Field, Notes};
+use super::{COLUMNS, Clocks, Column, Walked};
 use crate::session::{Who, outcome_has_reason};
 
 /// Moves a record's bytes one way or the other.
@@ -11,6 +12,10 @@ pub(super) trait Moves {
     fn byte(&mut self, column: Column) -> Result<u8, Malformed>;
     /// Moves so many bytes.
     fn bytes(&mut self, column: Column, size: usize) -> Result<(), Malformed>;
+    /// Moves a check of this size.
+    fn check<const SIZE: usize>(&mut self, column: Column) -> Result<(), Malformed> {
+        self.bytes(column, SIZE)
+    }
     /// Moves a varint, byte by byte, and shows it.
     fn varint(&mut self, column: Column) -> Result<u64, Malformed>;
     /// Moves the clock of a start, which in its column is told from what was expected.
@@ -95,16 +100,16 @@ fn command<M: Moves>(moves: &mut M, first: u8, walked: &mut Walked) -> Result<()
                 LABEL_INDEX => drop(moves.varint(Column::Numbers)?),
                 _ => {}
             }
-            moves.bytes(Column::Parts, 2)
+            moves.check::<2>(Column::Parts)
         }
         3 => {
             if outcome_has_reason(argument) {
                 text(moves)?;
             }
             walked.has_end = true;
-            moves.bytes(Column::Wholes, 8)
+            moves.check::<8>(Column::Wholes)
         }
-        _ => moves.bytes(Column::Parts, 2),
+        _ => moves.check::<2>(Column::Parts),
     }
 }
 
@@ -114,13 +119,35 @@ fn text<M: Moves>(moves: &mut M) -> Result<(), Malformed> {
 }
 
 /// From a record into columns.
-pub(super) struct Split<'a> {
-    pub(super) record: &'a [u8],
-    pub(super) columns: &'a mut [Vec<u8>],
-    pub(super) who: Who,
+pub(super) struct Split<'a, 'r> {
+    pub(super) record: &'r [u8],
+    pub(super) columns: &'a mut [Vec<u8>; COLUMNS],
+    /// Where the fields are noted in which records differ.
+    pub(super) notes: Option<Notes<'a, 'r>>,
 }
 
-impl Moves for Split<'_> {
+impl Split<'_, '_> {
+    /// Passes over bytes that are known, and whose columns are too.
+    pub(super) fn same(&mut self, known: &[u8]) -> Result<(), Malformed> {
+        let (bytes, rest) = self.record.split_at_checked(known.len()).ok_or(Malformed)?;
+        self.record = rest;
+        // Mostly it is the kind of an item, for which the comparison of slices is too much.
+        let is_same = match (bytes, known) {
+            ([byte], [known]) => byte == known,
+            _ => bytes == known,
+        };
+        if is_same { Ok(()) } else { Err(Malformed) }
+    }
+
+    /// Notes that a field was moved from here.
+    fn note(&mut self, field: Field, from: usize) {
+        if let Some(notes) = &mut self.notes {
+            notes.push(field, from, self.record);
+        }
+    }
+}
+
+impl Moves for Split<'_, '_> {
     fn byte(&mut self, column: Column) -> Result<u8, Malformed> {
         let (&byte, rest) = self.record.split_first().ok_or(Malformed)?;
         self.record = rest;
@@ -135,31 +162,50 @@ impl Moves for Split<'_> {
         Ok(())
     }
 
+    #[inline]
+    fn check<const SIZE: usize>(&mut self, column: Column) -> Result<(), Malformed> {
+        let left = self.record.len();
+        let (bytes, rest) = self.record.split_first_chunk::<SIZE>().ok_or(Malformed)?;
+        self.record = rest;
+        self.columns[column as usize].extend_from_slice(bytes);
+        self.note(if SIZE == 2 { Field::Part } else { Field::Whole }, left);
+        Ok(())
+    }
+
+    #[inline]
     fn varint(&mut self, column: Column) -> Result<u64, Malformed> {
         let before = self.record;
         let value = read_varint(&mut self.record)?;
         let moved = &before[..before.len() - self.record.len()];
-        self.columns[column as usize].extend_from_slice(moved);
+        match moved {
+            [byte] => self.columns[column as usize].push(*byte),
+            _ => self.columns[column as usize].extend_from_slice(moved),
+        }
+        if matches!(column, Column::Clocks) {
+            self.note(Field::Clock, before.len());
+        }
         Ok(value)
     }
 
+    #[inline]
     fn start_clock(&mut self, expected_us: u64) -> Result<u64, Malformed> {
+        let left = self.record.len();
         let at_us = canonical_varint(&mut self.record)?;
         push_difference(&mut self.columns[Column::Starts as usize], expected_us, at_us);
+        self.note(Field::StartClock, left);
         Ok(at_us)
     }
 
+    #[inline]
     fn who(&mut self, who: Who) -> Result<(), Malformed> {
+        let left = self.record.len();
         let (scenario, rest) = self.record.split_first_chunk().ok_or(Malformed)?;
         self.record = rest;
         let scenario = u64::from_le_bytes(*scenario);
         let bot = canonical_varint(&mut self.record)?;
         let session = canonical_varint(&mut self.record)?;
-        if (Who { scenario, bot, session }) == who && who == self.who {
-            Ok(())
-        } else {
-            Err(Malformed)
-        }
+        self.note(Field::Who, left);
+        if (Who { scenario, bot, session }) == who { Ok(()) } else { Err(Malformed) }
     }
 
     fn is_over(&self) -> bool {
