@@ -267,23 +267,19 @@ impl State {
         }
     }
 
-    /// Starts a step's transcript: the chain so far, then this entry.
+    /// Starts a step's transcript with this entry.
     pub(crate) fn open_transcript(&self, entry: &[u8]) {
-        let chain = self.own.borrow().chain;
         let mut transcript = self.scratch.transcript.borrow_mut();
         transcript.clear();
-        transcript.extend_from_slice(&chain.to_le_bytes());
         transcript.extend_from_slice(entry);
     }
 
     /// Ends a step's transcript with this entry and text, and gives the new chain.
-    pub(crate) fn close_transcript(&self, entry: &[u8], text: &[u8]) -> u64 {
+    pub(crate) fn close_transcript(&self, entry: &[u8; 10], text: &[u8]) -> u64 {
         let mut transcript = self.scratch.transcript.borrow_mut();
         transcript.extend_from_slice(entry);
         transcript.extend_from_slice(text);
-        let chain = xxh3_64(&transcript);
-        self.own.borrow_mut().chain = chain;
-        chain
+        xxh3_64(&transcript)
     }
 }
 

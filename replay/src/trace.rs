@@ -9,6 +9,7 @@
 //! Layout byte by byte: docs/trace.md. Opens no file: it is given what to write to and to read
 //! from.
 
+mod allowance;
 mod batch;
 mod block;
 mod columns;
@@ -23,6 +24,7 @@ pub mod record;
 mod scan;
 mod writer;
 
+pub use allowance::{Allowance, Unpacked};
 pub use batch::{Batch, PIECES_MAX, Piece, PieceEnd, SESSION_BYTES_MAX, WorkerCounts};
 pub use block::FORMAT_VERSION;
 pub use exchange::{KEPT_BYTES_MAX, KeptExchange};

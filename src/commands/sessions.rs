@@ -1,5 +1,6 @@
 //! `tallyho sessions RUN`: the sessions of a trace.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
@@ -7,7 +8,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use serde::Serialize;
 use tallyho_replay::trace::record::{CommandKind, Event, Events};
-use tallyho_replay::trace::{Found, FoundEnd, Header, Wanted};
+use tallyho_replay::trace::{Found, FoundEnd, Wanted};
 
 use super::traces::{Trace, Traces};
 use crate::exit::Exit;
@@ -75,10 +76,13 @@ pub fn run(args: &SessionsArgs) -> anyhow::Result<Exit> {
     };
     let mut columns = None;
     for Trace { path, reader } in &mut traces.0 {
-        let header = reader.header().clone();
+        // By key: a hostile header could have as many scenarios as there are sessions.
+        let scenarios = reader.header().scenarios.iter();
+        let names = scenarios.map(|scenario| (scenario.key, scenario.name.clone()));
+        let names: BTreeMap<u64, String> = names.rev().collect();
         let mut rows = Vec::new();
         let read = reader.sessions(&wanted, |found| {
-            rows.push(row(&header, &found));
+            rows.push(row(&names, &found));
             if rows.len() == SORTED_MAX {
                 print(&mut rows, args.json, &mut columns);
             }
@@ -137,7 +141,7 @@ fn print(rows: &mut Vec<Row>, as_json: bool, columns: &mut Option<usize>) {
     if as_json { output::print(&text) } else { output::print_broken(&text) }
 }
 
-fn row(header: &Header, found: &Found) -> Row {
+fn row(names: &BTreeMap<u64, String>, found: &Found) -> Row {
     let (mut start_us, mut steps, mut outcome) = (0, 0, "not ended");
     for event in Events::new(&found.record).map_while(Result::ok) {
         match event {
@@ -155,9 +159,8 @@ fn row(header: &Header, found: &Found) -> Row {
         FoundEnd::Whole => "exact",
         FoundEnd::Cut | FoundEnd::Open | FoundEnd::Gap => "exact so far",
     };
-    let scenario = header.scenario(found.who.scenario);
     Row {
-        scenario: scenario.map_or_else(String::new, |scenario| scenario.name.clone()),
+        scenario: names.get(&found.who.scenario).cloned().unwrap_or_default(),
         bot: found.who.bot,
         session: found.who.session,
         start_us,

@@ -2,6 +2,7 @@
 //!
 //! A trace may come by mail: what is in it opens no socket and no file beside the trace.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fmt;
 use std::fs::File;
@@ -160,12 +161,12 @@ impl SessionName {
 /// What sessions of a trace are replayed with.
 pub(super) struct Stage {
     pub(super) facts: Rc<RunFacts>,
-    bots: Vec<Cast>,
+    /// By the scenario's key: a hostile header could have as many as there are sessions.
+    bots: BTreeMap<u64, Cast>,
 }
 
 /// A scenario's kind of bot.
 struct Cast {
-    scenario: u64,
     bot: Rc<BotType>,
     /// What a declared bot runs.
     program: Option<Rc<Program>>,
@@ -181,13 +182,14 @@ impl Stage {
         let facts = header.facts();
         let facts = facts
             .map_err(|error| anyhow!(output::plain(&format!("the trace's header: {error}"))))?;
-        let mut bots = Vec::with_capacity(header.scenarios.len());
+        let mut bots = BTreeMap::new();
         for scenario in &header.scenarios {
             let cast = cast(scenario, registry).map_err(|error| {
                 let text = format!("the trace's scenario {}: {error:#}", scenario.name);
                 anyhow!(output::plain(&text))
             });
-            bots.push(cast?);
+            let cast = cast?;
+            bots.entry(scenario.key).or_insert(cast);
         }
         Ok(Self { facts: Rc::new(facts), bots })
     }
@@ -206,23 +208,22 @@ impl Stage {
     }
 
     fn cast(&self, key: u64) -> Option<&Cast> {
-        self.bots.iter().find(|cast| cast.scenario == key)
+        self.bots.get(&key)
     }
 }
 
 /// A kind of bot, as a trace's header describes it.
 fn cast(scenario: &ScenarioHeader, registry: &Registry) -> anyhow::Result<Cast> {
-    let key = scenario.key;
     if scenario.bot == <Flow as tallyho_replay::Bot>::NAME {
         let definition: Definition = serde_json::from_value(scenario.config.clone())?;
         let program = flow::compile(&definition)
             .map_err(|error| anyhow!("its bot does not compile: {error}"))?;
         let program = Rc::new(program);
         let bot = Rc::new(BotType::new::<Flow>(Rc::clone(&program)));
-        return Ok(Cast { scenario: key, bot, program: Some(program) });
+        return Ok(Cast { bot, program: Some(program) });
     }
     match registry.bot(&scenario.bot, &scenario.config.to_string()) {
-        Some(made) => Ok(Cast { scenario: key, bot: Rc::new(made?), program: None }),
+        Some(made) => Ok(Cast { bot: Rc::new(made?), program: None }),
         None => bail!("this build has no bot named {}", scenario.bot),
     }
 }

@@ -57,3 +57,13 @@ pub use scribe::{NewFailure, OnNotRecorded, Record, TracePlan, TraceResult};
 pub use tls::{Identity, Pem, Probed, Resumption, Tls, TlsFault, TlsOptions, TlsVersion, Trust};
 pub use tracer::{Failing, FailingGroup};
 pub use watch::{Watch, WatchMaker};
+
+/// Any bytes as what a server sends over TLS: for the fuzzer, which builds with this `cfg`.
+///
+/// # Panics
+///
+/// If what must hold of them does not.
+#[cfg(fuzzing)]
+pub fn check_tls_records(input: &[u8]) {
+    tls::check_tls_records(input);
+}

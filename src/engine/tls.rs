@@ -25,6 +25,8 @@ use rustls::client::UnbufferedClientConnection;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::ServerName;
 
+#[cfg(fuzzing)]
+pub(super) use channel::hostile::check_tls_records;
 pub(super) use handshake::Handshake;
 pub use options::{Identity, Pem, Resumption, TlsOptions, TlsVersion, Trust};
 pub use probe::Probed;

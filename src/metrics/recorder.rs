@@ -6,16 +6,19 @@
 //! the requests that are missing, added when the interval is handed over. Names become indices of
 //! rows; all tables have a bound. Knows no clock: instants come in.
 
+mod notes;
+mod rows;
+
 use std::sync::Arc;
 
-use tallyho_replay::{Name, Note};
+use tallyho_replay::Name;
 
 use super::health::Stalls;
-use super::histogram::{Histogram, VALUE_US_MAX};
-use super::names::{NameTable, OTHER, Place};
+use super::histogram::Histogram;
+use super::names::NameTable;
 use super::series::{Example, Exchange, FailureKind, Series};
 use super::snapshot::{Iterations, Row, SeriesRow, Snapshot};
-use super::table;
+use rows::GroupedNames;
 
 /// Request names per scenario and worker: more is a bot that puts ids into them. 500 names of five
 /// histograms of 20 pages (1 KiB) in two snapshots are 100 MB, if all of them are really used.
@@ -24,13 +27,9 @@ pub const REQUEST_NAMES_MAX: u32 = 500;
 pub const OTHER_NAMES_MAX: u32 = 1000;
 /// Sets of actions: screens of a client, rarely more than 30.
 const ACTION_SETS_MAX: u32 = 100;
-/// Actions of one set.
-const ACTIONS_PER_SET_MAX: u32 = 100;
 /// A request that was sent this long after it was due was late by the generator's fault: twice
 /// the 1 ms by which timers of the runtime may lag.
 pub const LATE_US: u64 = 2_000;
-/// Custom values are kept in thousandths: for times in ms, that is µs.
-const CUSTOM_SCALE: f64 = 1000.0;
 /// Bytes of an example's text.
 const EXAMPLE_BYTES_MAX: usize = 1024;
 
@@ -78,34 +77,6 @@ pub struct Recorder {
     cpu_us: (u64, u64),
     /// The same of the time for which it was ready and had no CPU.
     cpu_wait_us: (u64, u64),
-}
-
-/// The names of one scenario or set, and the rows they have in a table shared by all of them.
-#[derive(Debug)]
-struct GroupedNames {
-    table: NameTable,
-    rows: Vec<u32>,
-    other: Option<u32>,
-}
-
-impl GroupedNames {
-    fn new(names_max: u32) -> Self {
-        Self { table: NameTable::new(names_max), rows: Vec::new(), other: None }
-    }
-
-    /// The row of a name; `push` makes one and says which.
-    #[inline]
-    fn row(&mut self, name: &Name, push: impl FnOnce(&str) -> u32) -> u32 {
-        match self.table.place(name) {
-            Place::Known(index) => self.rows[index as usize],
-            Place::New(_) => {
-                let row = push(name.as_str());
-                self.rows.push(row);
-                row
-            }
-            Place::Full => *self.other.get_or_insert_with(|| push(OTHER)),
-        }
-    }
 }
 
 impl Default for Recorder {
@@ -240,76 +211,6 @@ impl Recorder {
         self.current.stalls.add(stalls);
     }
 
-    /// Counts what a bot noted at `at_us` of the run's clock. Log lines are not for the metrics
-    /// and are passed over.
-    pub fn note(&mut self, at_us: u64, note: &Note) {
-        match note {
-            Note::Check { name, passed } => {
-                row_of(&mut self.checks, &mut self.current.checks, name).count(*passed);
-            }
-            Note::Action { set, name, took_us } => self.action(set, name, *took_us),
-            Note::Counter { name, .. }
-            | Note::Rate { name, .. }
-            | Note::Gauge { name, .. }
-            | Note::Trend { name, .. }
-                if table::built_in(name.as_str()).is_some() =>
-            {
-                self.current.bounds.names_taken += 1;
-            }
-            Note::Counter { name, by } => {
-                let sum = row_of(&mut self.counters, &mut self.current.counters, name);
-                *sum = sum.saturating_add(*by);
-            }
-            Note::Rate { name, hit } => {
-                row_of(&mut self.rates, &mut self.current.rates, name).count(*hit);
-            }
-            Note::Gauge { name, value } if value.is_finite() => {
-                row_of(&mut self.gauges, &mut self.current.gauges, name).set(at_us, *value);
-            }
-            Note::Gauge { .. } => self.current.bounds.out_of_range += 1,
-            Note::Trend { name, value, is_time } => self.trend(name, *value, *is_time),
-            Note::Log { .. } => {}
-        }
-    }
-
-    fn action(&mut self, set: &Name, name: &Name, took_us: u64) {
-        let (index, set) = match self.action_sets.place(set) {
-            Place::Known(index) | Place::New(index) => (index as usize, set.as_str()),
-            Place::Full => (ACTION_SETS_MAX as usize, OTHER),
-        };
-        if index == self.actions.len() {
-            self.actions.push(GroupedNames::new(ACTIONS_PER_SET_MAX));
-        }
-        let rows = &mut self.current.actions;
-        let row = self.actions[index].row(name, |name| {
-            let name = if set.is_empty() { name.into() } else { format!("{set}/{name}").into() };
-            rows.push(Row { name, value: Histogram::new() });
-            u32::try_from(rows.len() - 1).expect("bounded by sets x actions")
-        });
-        rows[row as usize].value.record(took_us);
-    }
-
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        clippy::cast_precision_loss,
-        reason = "a float cast saturates, and the histogram clamps what it keeps"
-    )]
-    fn trend(&mut self, name: &Name, value: f64, is_time: bool) {
-        let scaled = value * CUSTOM_SCALE;
-        if !(0.0..=VALUE_US_MAX as f64).contains(&scaled) {
-            self.current.bounds.out_of_range += 1;
-        }
-        if !scaled.is_nan() {
-            let (names, rows) = if is_time {
-                (&mut self.times, &mut self.current.times)
-            } else {
-                (&mut self.trends, &mut self.current.trends)
-            };
-            row_of(names, rows, name).record(scaled.round() as u64);
-        }
-    }
-
     /// Hands over what was counted since the last swap and goes on with `spare`, which must be
     /// cleared (as [`Snapshot::default`] is, and what the coordinator sends back).
     pub fn swap(&mut self, mut spare: Snapshot) -> Snapshot {
@@ -352,22 +253,6 @@ fn push_series(current: &mut Snapshot, scenario: ScenarioIndex, name: &str) -> u
     row
 }
 
-/// The value of a name; names above the bound share the row behind the last one.
-fn row_of<'a, V: Default>(
-    names: &mut NameTable,
-    rows: &'a mut Vec<Row<V>>,
-    name: &Name,
-) -> &'a mut V {
-    let (index, text) = match names.place(name) {
-        Place::Known(index) | Place::New(index) => (index as usize, name.as_str()),
-        Place::Full => (names.len() as usize, OTHER),
-    };
-    if index == rows.len() {
-        rows.push(Row { name: text.into(), value: V::default() });
-    }
-    &mut rows[index].value
-}
-
 fn record_above_zero(histogram: &mut Histogram<u32>, value_us: u64) {
     if value_us > 0 {
         histogram.record(value_us);
@@ -379,233 +264,4 @@ fn fill_zeros(histogram: &mut Histogram<u32>, requests: u64) {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::rc::Rc;
-
-    use tallyho_replay::Failure;
-
-    use super::*;
-    use crate::metrics::Totals;
-
-    const ANSWERED: Exchange = Exchange {
-        due_us: 1_000,
-        sent_us: 1_500,
-        completed_us: 4_000,
-        waited_us: 0,
-        blocked_us: 0,
-        connecting_us: 0,
-        tls_us: 0,
-        sending_us: 100,
-        waiting_us: 2_000,
-        receiving_us: 300,
-        status: 200,
-        expected: true,
-        failure: None,
-        bytes_sent: 80,
-        bytes_received: 500,
-    };
-
-    fn totals(recorder: &mut Recorder) -> Totals {
-        let mut totals = Totals::default();
-        totals.add_snapshot(&recorder.swap(Snapshot::default()));
-        totals
-    }
-
-    fn record(exchange: &Exchange) -> Totals {
-        let mut recorder = Recorder::new();
-        let scenario = recorder.scenario("default");
-        let series = recorder.series(scenario, &Name::Static("GET /"));
-        recorder.exchange(series, exchange);
-        totals(&mut recorder)
-    }
-
-    #[test]
-    fn response_time_counts_from_due_and_service_time_from_the_phases() {
-        let totals = record(&ANSWERED);
-        let all = totals.all_requests();
-        assert_eq!(all.response_time().figures().max_us, 3_000);
-        assert_eq!(all.http_req_duration().figures().max_us, 2_400);
-        assert_eq!(all.http_req_waiting.figures().max_us, 2_000);
-        assert_eq!((all.bytes_sent, all.bytes_received, all.failed), (80, 500, 0));
-        assert_eq!(all.statuses.get(&200), Some(&1));
-    }
-
-    #[test]
-    fn waiting_for_a_bot_or_a_connection_is_not_schedule_lag() {
-        assert_eq!(record(&ANSWERED).schedule_lag.figures().max_us, 500);
-        let waited = Exchange { waited_us: 300, blocked_us: 150, ..ANSWERED };
-        assert_eq!(record(&waited).schedule_lag.figures().max_us, 50);
-        let early = Exchange { sent_us: 900, ..ANSWERED };
-        assert_eq!(record(&early).schedule_lag.figures().max_us, 0);
-    }
-
-    #[test]
-    fn a_request_sent_late_by_the_generator_counts_as_late() {
-        assert_eq!(record(&ANSWERED).late, 0);
-        assert_eq!(record(&Exchange { sent_us: 1_000 + LATE_US, ..ANSWERED }).late, 1);
-    }
-
-    #[test]
-    fn unexpected_answers_are_kept_apart_from_expected_ones() {
-        let mut recorder = Recorder::new();
-        let scenario = recorder.scenario("default");
-        let series = recorder.series(scenario, &Name::Static("GET /"));
-        recorder.exchange(series, &ANSWERED);
-        let fast = Exchange { status: 503, expected: false, completed_us: 1_600, ..ANSWERED };
-        assert!(recorder.exchange(series, &fast).is_some());
-        let totals = totals(&mut recorder);
-        let (_, _, series) = totals.requests().next().unwrap();
-        assert_eq!(series.expected.response_time.figures().min_us, 3_000);
-        assert_eq!(series.unexpected.response_time.figures().max_us, 600);
-        assert_eq!((series.count(), series.failed), (2, 1));
-        assert_eq!(totals.failures["unexpected status 503"].count, 1);
-    }
-
-    #[test]
-    fn zeros_of_open_connections_are_counted_without_recording_them() {
-        let mut recorder = Recorder::new();
-        let scenario = recorder.scenario("default");
-        let series = recorder.series(scenario, &Name::Static("GET /"));
-        for _ in 0..9 {
-            recorder.exchange(series, &ANSWERED);
-        }
-        let opened = Exchange { blocked_us: 70, connecting_us: 50, ..ANSWERED };
-        recorder.exchange(series, &opened);
-        let totals = totals(&mut recorder);
-        assert_eq!(totals.http_req_connecting.count(), 10);
-        assert_eq!(totals.http_req_connecting.percentile_us(90.0), Some(0));
-        assert_eq!(totals.http_req_connecting.percentile_us(100.0), Some(50));
-        assert_eq!(totals.http_req_tls_handshaking.count(), 10);
-    }
-
-    #[test]
-    fn only_the_first_failure_of_a_kind_asks_for_an_example() {
-        let mut recorder = Recorder::new();
-        let scenario = recorder.scenario("default");
-        let series = recorder.series(scenario, &Name::Static("GET /"));
-        let refused =
-            Exchange { status: 0, expected: false, failure: Some(Failure::Refused), ..ANSWERED };
-        let slot = recorder.exchange(series, &refused).unwrap();
-        recorder.example(slot, "7/1".to_owned(), "x".repeat(EXAMPLE_BYTES_MAX + 1));
-        assert!(recorder.exchange(series, &refused).is_none());
-        let later = Exchange { completed_us: 9_000, ..refused };
-        assert!(recorder.exchange(series, &later).is_none());
-        let totals = totals(&mut recorder);
-        let failures = &totals.failures[Failure::Refused.as_str()];
-        assert_eq!((failures.count, failures.first_us, failures.last_us), (3, 4_000, 9_000));
-        assert_eq!(failures.requests["GET /"], 3);
-        let example = failures.example.as_ref().unwrap();
-        assert_eq!((example.session.as_str(), example.text.len()), ("7/1", EXAMPLE_BYTES_MAX));
-    }
-
-    #[test]
-    fn request_names_above_the_bound_share_one_row_and_are_counted() {
-        let mut recorder = Recorder::new();
-        let scenario = recorder.scenario("default");
-        for id in 0..REQUEST_NAMES_MAX + 25 {
-            let name = Name::Shared(Rc::from(format!("GET /items/{id}")));
-            let series = recorder.series(scenario, &name);
-            recorder.exchange(series, &ANSWERED);
-        }
-        let totals = totals(&mut recorder);
-        assert_eq!(totals.requests().count(), REQUEST_NAMES_MAX as usize + 1);
-        assert_eq!(totals.scenarios["default"].requests[OTHER].count(), 25);
-        assert_eq!(totals.bounds.request_names, 25);
-    }
-
-    #[test]
-    fn the_same_request_name_in_two_scenarios_is_two_series() {
-        let mut recorder = Recorder::new();
-        let (a, b) = (recorder.scenario("a"), recorder.scenario("b"));
-        let name = Name::Static("GET /");
-        assert_ne!(recorder.series(a, &name), recorder.series(b, &name));
-        assert_eq!(recorder.series(a, &name), recorder.series(a, &name));
-    }
-
-    #[test]
-    fn iterations_stopped_on_the_way_have_no_duration() {
-        let mut recorder = Recorder::new();
-        let scenario = recorder.scenario("default");
-        recorder.due(scenario, 4);
-        recorder.started(scenario, 3);
-        recorder.dropped(scenario, 1);
-        recorder.iteration(scenario, 10, Ended::Completed);
-        recorder.iteration(scenario, 20, Ended::Failed);
-        recorder.iteration(scenario, 30, Ended::Interrupted);
-        let all = totals(&mut recorder).all_iterations();
-        assert_eq!((all.due, all.started, all.dropped), (4, 3, 1));
-        assert_eq!((all.completed, all.failed, all.interrupted), (2, 1, 1));
-        assert_eq!(all.iteration_duration.figures().sum_us, 30);
-    }
-
-    #[test]
-    fn notes_become_the_four_kinds_of_metric() {
-        let mut recorder = Recorder::new();
-        let name = |text| Name::Static(text);
-        for note in [
-            Note::Check { name: name("ok"), passed: true },
-            Note::Check { name: name("ok"), passed: false },
-            Note::Counter { name: name("sold"), by: 3 },
-            Note::Counter { name: name("sold"), by: 4 },
-            Note::Rate { name: name("hit"), hit: true },
-            Note::Gauge { name: name("queue"), value: 5.0 },
-            Note::Gauge { name: name("queue"), value: -2.0 },
-            Note::Trend { name: name("size"), value: 1.5, is_time: false },
-            Note::Trend { name: name("round"), value: 12.25, is_time: true },
-            Note::Action { set: name("home"), name: name("shop"), took_us: 9 },
-            Note::Action { set: name(""), name: name("shop"), took_us: 8 },
-        ] {
-            recorder.note(7, &note);
-        }
-        let totals = totals(&mut recorder);
-        assert_eq!((totals.checks["ok"].passes, totals.checks["ok"].fails), (1, 1));
-        assert_eq!(totals.counters["sold"], 7);
-        assert_eq!((totals.rates["hit"].passes, totals.rates["hit"].fails), (1, 0));
-        let queue = totals.gauges["queue"];
-        assert_eq!((queue.min, queue.max, queue.count), (-2.0, 5.0, 2));
-        assert_eq!(totals.trends["size"].figures().sum_us, 1_500);
-        assert_eq!(totals.times["round"].figures().sum_us, 12_250);
-        assert_eq!(totals.actions.keys().collect::<Vec<_>>(), ["home/shop", "shop"]);
-    }
-
-    #[test]
-    fn notes_that_no_metric_can_hold_are_counted_and_not_lost_silently() {
-        let mut recorder = Recorder::new();
-        for value in [f64::NAN, -1.0, 1e12] {
-            recorder.note(0, &Note::Trend { name: "size".into(), value, is_time: false });
-        }
-        recorder.note(0, &Note::Gauge { name: "queue".into(), value: f64::INFINITY });
-        recorder.note(0, &Note::Counter { name: "http_reqs".into(), by: 1 });
-        let totals = totals(&mut recorder);
-        assert_eq!(totals.bounds.out_of_range, 4);
-        assert_eq!(totals.bounds.names_taken, 1);
-        assert_eq!(totals.trends["size"].count(), 2);
-        assert!(totals.gauges.is_empty() && totals.counters.is_empty());
-    }
-
-    #[test]
-    fn a_spare_goes_on_where_the_snapshot_before_it_ended() {
-        let mut recorder = Recorder::new();
-        let scenario = recorder.scenario("default");
-        let series = recorder.series(scenario, &Name::Static("GET /"));
-        recorder.exchange(series, &ANSWERED);
-        recorder.cpu(100, 10);
-        let mut first = recorder.swap(Snapshot::default());
-        recorder.exchange(series, &ANSWERED);
-        let another = recorder.series(scenario, &Name::Static("GET /more"));
-        recorder.exchange(another, &ANSWERED);
-        recorder.cpu(350, 15);
-        assert_eq!((first.requests(), first.cpu_us, first.cpu_wait_us), (1, 100, 10));
-        first.clear();
-        let second = recorder.swap(first);
-        assert_eq!((second.requests(), second.cpu_us, second.cpu_wait_us), (2, 250, 5));
-        recorder.exchange(another, &ANSWERED);
-        assert_eq!(recorder.swap(Snapshot::default()).requests(), 1);
-    }
-
-    #[test]
-    fn a_snapshot_travels_between_threads() {
-        fn is_send<T: Send>() {}
-        is_send::<Snapshot>();
-    }
-}
+mod tests;

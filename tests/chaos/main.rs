@@ -1,6 +1,6 @@
 //! Record and replay are the identity, whatever the server does: random scenarios, and a bot in
 //! Rust, on both drivers, one to seven workers where there are as many cores, in one task or
-//! several. (tests/trace.rs has seven workers on any machine, with one scenario.)
+//! several. (tests/trace has seven workers on any machine, with one scenario.)
 //!
 //! On failure, rerun with SEED=n; CHAOS_SEEDS=n plays more.
 

@@ -4,6 +4,7 @@
 //! them, so a replay that writes the same bytes has made the same steps. Values and notes are added
 //! where they arise (observe/read.rs, state.rs). The layout is in trace/record.rs.
 
+use xxhash_rust::const_xxh3::xxh3_64 as const_xxh3_64;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{Arrived, Command, Session};
@@ -33,12 +34,10 @@ impl Session {
             start.who.session,
             start.at_us,
             u64::from(start.stopping) | u64::from(start.sampler_version) << 1,
-            xxh3_64(start.carry),
-            xxh3_64(start.setup),
+            hash(start.carry),
+            hash(start.setup),
         ];
-        let mut transcript = state.scratch.transcript.borrow_mut();
-        transcript.clear();
-        transcript.extend_from_slice(words.map(u64::to_le_bytes).as_flattened());
+        state.open_transcript(words.map(u64::to_le_bytes).as_flattened());
     }
 
     pub(super) fn record_input(&self, arrived: Arrived) {
@@ -47,17 +46,19 @@ impl Session {
             return;
         }
         let (at_us, stopping) = (state.now_us.get(), state.stopping.get());
-        state.own.borrow_mut().recorder.input(arrived, at_us, stopping);
+        let mut own = state.own.borrow_mut();
+        own.recorder.input(arrived, at_us, stopping);
         let (kind, number) = match arrived {
             Arrived::Response(status) => (1, u64::from(status)),
             Arrived::Failed(failure) => (3, failure as u64),
             Arrived::Woke => (4, 0),
             Arrived::Answer(answer) => (5, answer),
         };
-        let mut entry = [0; 18];
-        entry[..2].copy_from_slice(&[kind, u8::from(stopping)]);
-        entry[2..10].copy_from_slice(&at_us.to_le_bytes());
-        entry[10..].copy_from_slice(&number.to_le_bytes());
+        let mut entry = [0; 26];
+        entry[..8].copy_from_slice(&own.chain.to_le_bytes());
+        entry[8..10].copy_from_slice(&[kind, u8::from(stopping)]);
+        entry[10..18].copy_from_slice(&at_us.to_le_bytes());
+        entry[18..].copy_from_slice(&number.to_le_bytes());
         state.open_transcript(&entry);
     }
 
@@ -73,27 +74,39 @@ impl Session {
                 (CommandKind::Sleep, 0, micros)
             }
             Command::Ask(question) => (CommandKind::Ask, *question as u8, 0),
-            Command::End(outcome) => (CommandKind::End, outcome.number(), xxh3_64(&self.carry)),
+            Command::End(outcome) => (CommandKind::End, outcome.number(), hash(&self.carry)),
         };
         let mut entry = [0; 10];
         entry[..2].copy_from_slice(&[0x80 | kind as u8, argument]);
         entry[2..].copy_from_slice(&number.to_le_bytes());
-        let reason = match command {
-            Command::End(outcome) => outcome.reason().map(Name::as_str),
-            _ => None,
-        };
-        let chain = match kind {
-            CommandKind::Send => {
-                state.close_transcript(&entry, state.request().name.as_str().as_bytes())
-            }
-            _ => state.close_transcript(&entry, reason.unwrap_or_default().as_bytes()),
-        };
         let mut own = state.own.borrow_mut();
         let own = &mut *own;
-        match kind {
-            CommandKind::Send => own.recorder.send(&own.sent.0, chain),
-            CommandKind::End => own.recorder.end(argument, reason, chain),
-            CommandKind::Sleep | CommandKind::Ask => own.recorder.other(kind, argument, chain),
+        match command {
+            Command::Send => {
+                let label = &own.sent.0;
+                own.chain = state.close_transcript(&entry, label.as_str().as_bytes());
+                own.recorder.send(label, own.chain);
+            }
+            Command::End(outcome) => {
+                let reason = outcome.reason().map(Name::as_str);
+                own.chain = state.close_transcript(&entry, reason.unwrap_or_default().as_bytes());
+                own.recorder.end(argument, reason, own.chain);
+            }
+            Command::Sleep(_) | Command::Ask(_) => {
+                own.chain = state.close_transcript(&entry, &[]);
+                own.recorder.other(kind, argument, own.chain);
+            }
         }
+    }
+}
+
+/// The hash of carried state or of what set-up hands over, of which most bots have none.
+fn hash(json: &[u8]) -> u64 {
+    const NOTHING: u64 = const_xxh3_64(b"");
+    const NULL: u64 = const_xxh3_64(b"null");
+    match json {
+        b"" => NOTHING,
+        b"null" => NULL,
+        _ => xxh3_64(json),
     }
 }

@@ -29,6 +29,9 @@ pub(crate) const UNPACKED_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// The most columns that a block may have.
 const COLUMNS_MAX: usize = 32;
 
+/// The most that the table of columns takes: their number, and two varints for each.
+pub(crate) const TABLE_BYTES_MAX: usize = 1 + COLUMNS_MAX * 2 * 10;
+
 /// Columns below this are not worth the 13 bytes around a compressed one.
 const PACKED_BYTES_MIN: usize = 48;
 
@@ -221,18 +224,9 @@ impl Unpacker {
         payload: &[u8],
         count: usize,
     ) -> Result<Vec<Vec<u8>>, Malformed> {
-        let mut rest = payload;
-        let (&columns, after) = rest.split_first().ok_or(Malformed)?;
-        rest = after;
-        if usize::from(columns) != count {
+        let (sizes, mut rest) = sizes(payload)?;
+        if sizes.len() != count {
             return Err(Malformed);
-        }
-        let mut sizes = Vec::with_capacity(count);
-        let mut left = UNPACKED_BYTES_MAX as u64;
-        for _ in 0..count {
-            let (size, stored) = (read_varint(&mut rest)?, read_varint(&mut rest)?);
-            left = left.checked_sub(size).ok_or(Malformed)?;
-            sizes.push((usize::try_from(size).map_err(|_| Malformed)?, stored));
         }
         let mut unpacked = Vec::with_capacity(count);
         for (size, stored) in sizes {
@@ -257,6 +251,26 @@ impl fmt::Debug for Unpacker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Unpacker")
     }
+}
+
+/// The sizes of columns, unpacked and stored; 0 stored are as many as unpacked.
+pub(crate) type ColumnSizes = Vec<(usize, u64)>;
+
+/// How large the columns of a payload are, by the table before them; and what
+/// comes behind the table. The start of a payload is enough: [`TABLE_BYTES_MAX`].
+pub(crate) fn sizes(payload: &[u8]) -> Result<(ColumnSizes, &[u8]), Malformed> {
+    let (&count, mut rest) = payload.split_first().ok_or(Malformed)?;
+    if usize::from(count) > COLUMNS_MAX {
+        return Err(Malformed);
+    }
+    let mut sizes = Vec::with_capacity(count.into());
+    let mut left = UNPACKED_BYTES_MAX as u64;
+    for _ in 0..count {
+        let (size, stored) = (read_varint(&mut rest)?, read_varint(&mut rest)?);
+        left = left.checked_sub(size).ok_or(Malformed)?;
+        sizes.push((usize::try_from(size).map_err(|_| Malformed)?, stored));
+    }
+    Ok((sizes, rest))
 }
 
 /// Seven bits a byte, the lowest first.

@@ -452,9 +452,7 @@ impl<R: Read + Seek> TraceReader<R> {
             bytes: place.head.block_bytes(),
             kind: DamageKind::Content,
         };
-        if !self.scanned.damages.contains(&damage) {
-            self.scanned.damages.push(damage);
-        }
+        self.scanned.damage(damage);
     }
 }
 

@@ -7,7 +7,10 @@
 use std::fmt;
 use std::io::{self, Read, Seek, SeekFrom};
 
-use super::block::{BlockKind, FORMAT_VERSION, HEAD_BYTES, Head, HeadError, MAGIC};
+use super::allowance::{Account, Allowance};
+use super::block::{
+    BlockKind, FORMAT_VERSION, HEAD_BYTES, Head, HeadError, MAGIC, TABLE_BYTES_MAX,
+};
 use super::reader::TraceError;
 
 /// Places at which a damaged file may look like a block and be none before the scan gives up: each
@@ -19,6 +22,7 @@ const DAMAGES_MAX: usize = 100;
 
 /// How much is read at once.
 const CHUNK_BYTES: usize = 64 * 1024;
+const _: () = assert!(CHUNK_BYTES >= TABLE_BYTES_MAX, "a block's sizes are in its first chunk");
 
 /// A place in a file that is not as it was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +46,8 @@ pub enum DamageKind {
     Content,
     /// A block of another version of the format.
     Version(u16),
+    /// A block with which the file would unpack to more than its size allows: it is not read.
+    Beyond(Allowance),
 }
 
 impl fmt::Display for Damage {
@@ -54,6 +60,11 @@ impl fmt::Display for Damage {
             DamageKind::Version(version) => {
                 write!(f, "the block at byte {offset} has format version {version}")
             }
+            DamageKind::Beyond(allowance) => write!(
+                f,
+                "the block at byte {offset} is left out: with it the trace would unpack to \
+                 {allowance}"
+            ),
         }
     }
 }
@@ -88,6 +99,15 @@ pub(super) struct Scanned {
     pub(super) torn: Option<Torn>,
     /// The size of the file.
     pub(super) bytes: u64,
+    account: Account,
+}
+
+impl Scanned {
+    pub(super) fn damage(&mut self, damage: Damage) {
+        if self.damages.len() < DAMAGES_MAX && !self.damages.contains(&damage) {
+            self.damages.push(damage);
+        }
+    }
 }
 
 /// Scans a file, or what was added to it since `found`.
@@ -95,7 +115,9 @@ pub(super) fn scan<R: Read + Seek>(input: &mut R, found: Scanned) -> Result<Scan
     let bytes = input.seek(SeekFrom::End(0)).map_err(TraceError::Io)?;
     let start = found.torn.map_or(found.bytes, |torn| torn.offset);
     let (start, found) = if start <= bytes { (start, found) } else { (0, Scanned::default()) };
-    let mut scan = Scan { input, candidates: 0, found: Scanned { bytes, torn: None, ..found } };
+    let found = Scanned { bytes, torn: None, ..found };
+    let mut scan =
+        Scan { input, candidates: 0, chunk: vec![0; CHUNK_BYTES], table: Vec::new(), found };
     scan.run(start)?;
     Ok(scan.found)
 }
@@ -103,6 +125,9 @@ pub(super) fn scan<R: Read + Seek>(input: &mut R, found: Scanned) -> Result<Scan
 struct Scan<'a, R> {
     input: &'a mut R,
     candidates: u32,
+    chunk: Vec<u8>,
+    /// The start of the payload that was looked at last: the sizes of its columns.
+    table: Vec<u8>,
     found: Scanned,
 }
 
@@ -150,13 +175,15 @@ impl<R: Read + Seek> Scan<'_, R> {
         if (head.sequence, head.previous) != follows && !after_damage {
             self.damage(place.offset, 0, DamageKind::Order);
         }
-        self.found.places.push(place);
+        let bytes = head.block_bytes();
+        match self.found.account.add(head.kind, &self.table, place.offset + bytes) {
+            Ok(()) => self.found.places.push(place),
+            Err(allowance) => self.damage(place.offset, bytes, DamageKind::Beyond(allowance)),
+        }
     }
 
     fn damage(&mut self, offset: u64, bytes: u64, kind: DamageKind) {
-        if self.found.damages.len() < DAMAGES_MAX {
-            self.found.damages.push(Damage { offset, bytes, kind });
-        }
+        self.found.damage(Damage { offset, bytes, kind });
     }
 
     /// No block follows: a torn tail if the file ends within a block, else damage.
@@ -204,13 +231,16 @@ impl<R: Read + Seek> Scan<'_, R> {
             return Ok(At::Short);
         }
         let mut checksum = head.start_checksum();
-        let mut chunk = [0; CHUNK_BYTES];
+        self.table.clear();
         let mut size = head.size as usize;
         while size > 0 {
-            let (chunk, _) = chunk.split_at_mut(size.min(CHUNK_BYTES));
+            let (chunk, _) = self.chunk.split_at_mut(size.min(CHUNK_BYTES));
             self.input.read_exact(chunk).map_err(TraceError::Io)?;
             checksum.update(chunk);
             size -= chunk.len();
+            if self.table.is_empty() {
+                self.table.extend_from_slice(&chunk[..chunk.len().min(TABLE_BYTES_MAX)]);
+            }
         }
         let is_whole = checksum.digest() == head.checksum;
         let place = Place { offset: at, head };

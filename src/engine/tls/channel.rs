@@ -310,5 +310,7 @@ const FRUITLESS_MAX: u8 = 32;
 /// As long as rustls lets a message of a handshake be.
 const MESSAGE_BYTES_MAX: usize = 0xffff;
 
+#[cfg(any(test, fuzzing))]
+pub(super) mod hostile;
 #[cfg(test)]
 mod tests;

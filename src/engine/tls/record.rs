@@ -256,26 +256,27 @@ fn unknown_cipher() -> Error {
     Error::General("secrets of a cipher that is not spoken here".to_owned())
 }
 
-#[cfg(test)]
-pub(super) mod tests {
-    use super::*;
+/// Both ends of one direction under a key that is no secret: in TLS 1.3, or else in 1.2.
+#[cfg(any(test, fuzzing))]
+pub(super) fn ends(
+    version: ProtocolVersion,
+    algorithm: &'static Algorithm,
+    sequence: u64,
+) -> [Protection; 2] {
+    let form = match version {
+        ProtocolVersion::TLSv1_3 => Form::Tls13,
+        _ if algorithm == &CHACHA20_POLY1305 => Form::Tls12,
+        _ => Form::Tls12Explicit,
+    };
+    let key: Vec<u8> = (0..32).take(algorithm.key_len()).collect();
+    [(); 2].map(|()| {
+        Protection::of(form, (algorithm, &key), [0x5a; NONCE_LEN], sequence).expect("a key")
+    })
+}
 
-    /// Both ends of one direction: in TLS 1.3, or else in 1.2.
-    pub(in crate::engine::tls) fn ends(
-        version: ProtocolVersion,
-        algorithm: &'static Algorithm,
-        sequence: u64,
-    ) -> [Protection; 2] {
-        let form = match version {
-            ProtocolVersion::TLSv1_3 => Form::Tls13,
-            _ if algorithm == &CHACHA20_POLY1305 => Form::Tls12,
-            _ => Form::Tls12Explicit,
-        };
-        let key: Vec<u8> = (0..32).take(algorithm.key_len()).collect();
-        [(); 2].map(|()| {
-            Protection::of(form, (algorithm, &key), [0x5a; NONCE_LEN], sequence).expect("a key")
-        })
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
     /// Every form of record with every cipher.
     fn all() -> impl Iterator<Item = (ProtocolVersion, &'static Algorithm)> {

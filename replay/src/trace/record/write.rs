@@ -54,8 +54,8 @@ impl Recorder {
         self.at_us = 0;
     }
 
+    /// The recorder is new or was [cleared](Self::clear).
     pub(crate) fn start(&mut self, start: &RecordedStart<'_>) {
-        self.clear();
         self.bytes.reserve(FIRST_BYTES);
         self.input_head(0, start.at_us, start.stopping);
         let mut fixed = [RECORD_VERSION; 11];

@@ -11,7 +11,6 @@ use rustls::unbuffered::{ConnectionState, UnbufferedStatus};
 use rustls::{ServerConfig, ServerConnection};
 
 use super::super::handshake::{Awaits, Handshake, Handshaking};
-use super::super::record::tests::ends;
 use super::super::{BotTls, Resumption, Tls, TlsOptions, TlsVersion, Trust};
 use super::*;
 
@@ -184,20 +183,7 @@ fn bytes_that_come_one_by_one_are_the_same_bytes() {
 
 /// Both ends of a connection without rustls: a channel, and what speaks to it.
 fn by_hand() -> (Channel, Protection, Protection) {
-    let version = ProtocolVersion::TLSv1_3;
-    let [out, theirs_into] = ends(version, &AES_256_GCM, 0);
-    let [theirs_out, into] = ends(version, &AES_256_GCM, 0);
-    let channel = Channel {
-        out,
-        into,
-        kept: None,
-        records_max: u64::MAX,
-        message: Vec::new(),
-        answer: Vec::new(),
-        is_closed: false,
-        fruitless: 0,
-    };
-    (channel, theirs_out, theirs_into)
+    hostile::by_hand(ProtocolVersion::TLSv1_3, &AES_256_GCM)
 }
 
 fn records(of: &mut Protection, contents: &[(ContentType, &[u8])]) -> Vec<u8> {
