@@ -6,11 +6,9 @@
 
 use std::rc::Rc;
 
-use monoio::net::TcpStream;
-
 use super::clock::Micros;
 use super::origin::Origin;
-use super::sys;
+use super::tcp::Tcp;
 use super::tls::{BotTls, TlsStream};
 
 /// An open connection.
@@ -33,9 +31,7 @@ impl Connection {
     /// answer to the next request. (Over TLS what comes may be a ticket, and is left alone.)
     pub(super) fn is_fit(&self, now: Micros) -> bool {
         match &self.stream {
-            Stream::Plain(stream) if now >= self.idle_since + IDLE_TRUSTED_US => {
-                sys::is_quiet(stream)
-            }
+            Stream::Plain(stream) if now >= self.idle_since + IDLE_TRUSTED_US => stream.is_quiet(),
             Stream::Plain(_) | Stream::Tls(_) => true,
         }
     }
@@ -43,7 +39,7 @@ impl Connection {
 
 /// What a connection's bytes go through. A plain one costs no allocation and one branch a read.
 pub(super) enum Stream {
-    Plain(TcpStream),
+    Plain(Tcp),
     /// On the heap, since a session is a kilobyte that plain connections have no use for.
     Tls(Box<TlsStream>),
 }

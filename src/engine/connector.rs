@@ -8,7 +8,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::task::Poll;
 
-use monoio::net::TcpStream;
 use socket2::{Domain, Protocol, Socket, Type};
 use tallyho_replay::Failure;
 
@@ -18,7 +17,7 @@ use super::names::Connect;
 use super::origin::Origin;
 use super::plan::RunPlan;
 use super::resolver::Resolver;
-use super::sys;
+use super::tcp::Tcp;
 use super::timer::{Signal, SlotIndex, Slots};
 use super::tls::{BotTls, Handshake, Tls, TlsName, TlsStream, Traffic, words_of};
 
@@ -28,7 +27,6 @@ pub(super) struct Connector {
     sources: Vec<IpAddr>,
     /// This worker among all: bots are spread over addresses by their number in the run.
     place: Place,
-    is_epoll: bool,
     tls: Tls,
     resolver: Resolver,
     connects: Cell<u64>,
@@ -43,13 +41,12 @@ pub(super) struct Place {
 }
 
 impl Connector {
-    pub(super) fn new(plan: &RunPlan, place: Place, is_epoll: bool) -> Self {
+    pub(super) fn new(plan: &RunPlan, place: Place) -> Self {
         let limit =
             Limiter { free: Cell::new(CONNECTS_IN_FLIGHT_MAX), waiting: RefCell::default() };
         Self {
             sources: plan.sources.clone(),
             place,
-            is_epoll,
             tls: plan.tls.clone(),
             resolver: plan.resolver.clone(),
             connects: Cell::new(0),
@@ -104,7 +101,7 @@ impl Connector {
         wire: &Wire<'_>,
         origin: &Origin,
         timing: &mut Timing,
-    ) -> Result<TcpStream, Failure> {
+    ) -> Result<Tcp, Failure> {
         let began = wire.clock.now();
         let addresses = origin.addresses();
         let bot = wire.slot * self.place.workers + self.place.worker;
@@ -125,36 +122,25 @@ impl Connector {
         result
     }
 
-    async fn open_address(
-        &self,
-        wire: &Wire<'_>,
-        address: SocketAddr,
-    ) -> Result<TcpStream, Failure> {
+    async fn open_address(&self, wire: &Wire<'_>, address: SocketAddr) -> Result<Tcp, Failure> {
         let slot: SlotIndex = wire.slot;
         let source = (!self.sources.is_empty()).then(|| self.sources[slot % self.sources.len()]);
         let socket = start_connect(address, source).map_err(|error| connect_failure(&error))?;
-        let mut stream =
-            TcpStream::from_std(socket.into()).map_err(|error| connect_failure(&error))?;
-        let connected =
-            sys::run_until(&mut stream, |stream| stream.writable(false), || wire.is_over());
-        // A connect that was shut down ends as anything; the signal says what it was.
-        let connected = connected.await;
+        let mut tcp = Tcp::new(wire, socket.into()).map_err(|error| connect_failure(&error))?;
+        let connected = tcp.connected(wire).await;
+        // A connect that was given up ends as anything; the signal says what it was.
         if wire.is_over() {
             return Err(ended_by(wire.slots.signal(slot)));
         }
-        let connected = connected.and_then(|()| sys::connect_result(&stream));
         connected.map_err(|error| connect_failure(&error))?;
-        if !self.is_epoll {
-            sys::set_blocking(&stream).map_err(|error| connect_failure(&error))?;
-        }
-        Ok(stream)
+        Ok(tcp)
     }
 }
 
 /// Puts TLS over a fresh connection.
 async fn secure(
     wire: &Wire<'_>,
-    tcp: TcpStream,
+    tcp: Tcp,
     how: (&Tls, &mut BotTls, &TlsName),
     timing: &mut Timing,
 ) -> Result<Stream, Failure> {

@@ -9,10 +9,7 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
-use monoio::buf::{IoBuf, IoBufMut};
-use monoio::io::{AsyncReadRent, AsyncWriteRent};
-use monoio::net::TcpStream;
+use bytes::Bytes;
 use tallyho_replay::Failure;
 
 use super::buffers::{BUFFER_BYTES, Buffers};
@@ -20,10 +17,10 @@ use super::clock::{Micros, RunClock, micros};
 use super::connection::{Connection, Connections, Stream};
 use super::connector::Connector;
 use super::origin::Origin;
-use super::sys;
+use super::sockets::{Sockets, Then};
+use super::tcp::Tcp;
 use super::timer::{Signal, SlotIndex, Slots};
 use super::tls::words_of;
-use super::turns::Turns;
 use crate::http::{ErrorKind, ParseError, Progress, Response, ResponseReader};
 
 /// What the exchange needs of its worker.
@@ -33,7 +30,8 @@ pub(super) struct Wire<'a> {
     pub(super) slot: SlotIndex,
     pub(super) connector: &'a Connector,
     pub(super) buffers: &'a Buffers,
-    pub(super) turns: &'a Turns,
+    /// None on io_uring.
+    pub(super) sockets: Option<&'a Rc<Sockets>>,
 }
 
 impl Wire<'_> {
@@ -206,55 +204,25 @@ pub(super) struct Sent {
     pub(super) at: Option<Micros>,
 }
 
+impl Sent {
+    /// Adds what just went out, and returns it.
+    pub(super) fn add(&mut self, bytes: usize) -> usize {
+        self.bytes += bytes as u64;
+        self.at = None;
+        bytes
+    }
+}
+
 async fn write_plain(
     wire: &Wire<'_>,
-    stream: &mut TcpStream,
+    tcp: &mut Tcp,
     outgoing: &mut Outgoing,
     sent: &mut Sent,
 ) -> io::Result<()> {
-    write_all(wire, stream, &mut outgoing.bytes, sent).await?;
-    let mut rest = outgoing.body.clone().unwrap_or_default();
-    while !rest.is_empty() {
-        let count = write_some(wire, stream, rest.clone()).await.0?;
-        *sent = Sent { bytes: sent.bytes + count as u64, at: None };
-        rest.advance(count);
-    }
-    Ok(())
-}
-
-/// Writes all bytes: at the end of the turn, if there are turns, and what is left as the socket
-/// takes it.
-pub(super) async fn write_all(
-    wire: &Wire<'_>,
-    stream: &mut TcpStream,
-    bytes: &mut Vec<u8>,
-    sent: &mut Sent,
-) -> io::Result<()> {
-    let mut written = 0;
-    if let Some(first) = wire.turns.write(wire.slot, stream, bytes).await {
-        written = match first.result {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
-            result => result?,
-        };
-        *sent = Sent { bytes: sent.bytes + written as u64, at: Some(first.at) };
-    }
-    while written < bytes.len() {
-        let slice = std::mem::take(bytes).slice(written..);
-        let (result, slice) = write_some(wire, stream, slice).await;
-        *bytes = slice.into_inner();
-        let count = result?;
-        written += count;
-        *sent = Sent { bytes: sent.bytes + count as u64, at: None };
-    }
-    Ok(())
-}
-
-fn write_some<'a, B: IoBuf>(
-    wire: &'a Wire<'_>,
-    stream: &'a mut TcpStream,
-    bytes: B,
-) -> impl Future<Output = (io::Result<usize>, B)> {
-    sys::run_until(stream, |stream| stream.write(bytes), || wire.is_over())
+    let body = outgoing.body.clone().unwrap_or_default();
+    let then = if body.is_empty() { Then::Answer } else { Then::More };
+    tcp.write_all(wire, (&mut outgoing.bytes, then), sent).await?;
+    tcp.write_body(wire, body, sent).await
 }
 
 /// Reads what has arrived to the end of `buffer`.
@@ -264,13 +232,7 @@ async fn receive(
     buffer: Vec<u8>,
 ) -> (io::Result<usize>, Vec<u8>) {
     match &mut connection.stream {
-        Stream::Plain(stream) => {
-            let (begin, end) = (buffer.len(), buffer.capacity());
-            let slice = buffer.slice_mut(begin..end);
-            let received = sys::run_until(stream, |stream| stream.read(slice), || wire.is_over());
-            let (result, slice) = received.await;
-            (result, slice.into_inner())
-        }
+        Stream::Plain(stream) => stream.read(wire, buffer).await,
         Stream::Tls(stream) => stream.receive(wire, buffer).await,
     }
 }
@@ -339,7 +301,7 @@ fn make_room(buffer: &mut Vec<u8>, read_hint: usize) {
 }
 
 /// With less room than this a buffer grows before the next read.
-const ROOM_BYTES_MIN: usize = BUFFER_BYTES / 4;
+const ROOM_BYTES_MIN: usize = 1024;
 /// The most that is asked of one read: larger ones save no measurable time.
 pub(super) const READ_BYTES_MAX: usize = 64 * 1024;
 

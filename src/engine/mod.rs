@@ -4,7 +4,8 @@
 //! (`driver`), a share of each scenario's load profile (`pacing`, from `schedule`, `arrivals` and
 //! `ramp`), a `timer`, and for each bot a task that plays sessions (`player`), which is one
 //! `exchange` after the other over the bot's own `connection`s, which the `connector` opens, over
-//! `tls` where the `origin` wants that.
+//! `tls` where the `origin` wants that. Below is `tcp`: on io_uring the runtime's, on epoll the
+//! worker's own `sockets`.
 
 mod account;
 mod ahead;
@@ -27,15 +28,17 @@ mod pacing;
 mod plan;
 mod player;
 mod ramp;
+mod readiness;
 mod resolver;
 mod schedule;
 mod scribe;
 mod sending;
+mod sockets;
 mod sys;
+mod tcp;
 mod timer;
 mod tls;
 mod tracer;
-mod turns;
 mod watch;
 mod worker;
 

@@ -151,7 +151,7 @@ impl Player<'_> {
             slot: self.slot,
             connector: &worker.connector,
             buffers: &worker.buffers,
-            turns: &worker.turns,
+            sockets: worker.sockets.as_ref(),
         };
         let origin = match sending.origin {
             Some(origin) => Ok(origin),

@@ -19,7 +19,7 @@ use std::task::{Context, Poll};
 use monoio::net::TcpStream;
 use pin_project_lite::pin_project;
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, Shutdown};
+use rustix::net::{RecvFlags, Shutdown};
 
 /// Runs one operation of `stream` to its end. When `is_over` says so after a wake-up, the socket is
 /// shut down, which completes a pending read, write or connect early; the operation is never
@@ -68,29 +68,13 @@ impl<O: Future, F: Fn() -> bool> Future for RunUntil<'_, O, F> {
     }
 }
 
-/// The socket of a stream that somebody else holds, and keeps open for as long as this exists.
-pub(super) struct Socket(RawFd);
-
-impl Socket {
-    pub(super) fn of(stream: &TcpStream) -> Self {
-        Self(stream.as_raw_fd())
-    }
-
-    /// Writes what the socket takes at once.
-    pub(super) fn send(&self, bytes: &[u8]) -> io::Result<usize> {
-        // SAFETY: the stream that owns the descriptor is open, as the type's description demands.
-        let socket = unsafe { BorrowedFd::borrow_raw(self.0) };
-        Ok(rustix::net::send(socket, bytes, SendFlags::NOSIGNAL | SendFlags::DONTWAIT)?)
-    }
-}
-
 /// How a connect ended.
 ///
 /// # Errors
 ///
 /// The error of the connect itself, such as "connection refused".
-pub(super) fn connect_result(socket: &TcpStream) -> io::Result<()> {
-    Ok(rustix::net::sockopt::socket_error(borrow(socket))??)
+pub(super) fn connect_result(socket: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(rustix::net::sockopt::socket_error(socket)??)
 }
 
 /// Makes a socket blocking, as io_uring wants it: on older kernels a receive on a non-blocking one
@@ -100,9 +84,9 @@ pub(super) fn set_blocking(socket: &TcpStream) -> io::Result<()> {
 }
 
 /// Whether an idle socket has neither been closed by the other side nor been sent anything.
-pub(super) fn is_quiet(socket: &TcpStream) -> bool {
+pub(super) fn is_quiet(socket: BorrowedFd<'_>) -> bool {
     let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
-    let peeked = rustix::net::recv(borrow(socket), &mut [0_u8; 1][..], flags);
+    let peeked = rustix::net::recv(socket, &mut [0_u8; 1][..], flags);
     matches!(peeked, Err(Errno::WOULDBLOCK))
 }
 
@@ -133,7 +117,8 @@ fn fetch_line(address: usize) {
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 fn fetch_line(_: usize) {}
 
-fn borrow(socket: &TcpStream) -> BorrowedFd<'_> {
+/// The descriptor of a stream of the runtime's.
+pub(super) fn borrow(socket: &TcpStream) -> BorrowedFd<'_> {
     // SAFETY: the descriptor is owned by `socket`, which the result borrows, so it stays open.
     unsafe { BorrowedFd::borrow_raw(socket.as_raw_fd()) }
 }

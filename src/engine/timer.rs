@@ -13,7 +13,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::future::poll_fn;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::task::{Poll, Waker};
 
 use rustix::time::{
@@ -22,6 +22,7 @@ use rustix::time::{
 };
 
 use super::clock::{Micros, RunClock};
+use super::readiness::Readiness;
 
 /// The index of a bot's place in its worker.
 pub(super) type SlotIndex = usize;
@@ -52,6 +53,8 @@ pub(super) const NEVER: Micros = Micros::MAX;
 pub(super) struct Slots {
     limits: RefCell<Vec<Limits>>,
     places: RefCell<Vec<Place>>,
+    /// How often a bot was woken or made.
+    wakes: Cell<u64>,
     /// The whole run is stopping: no bot goes back to running.
     is_stopping: Cell<bool>,
     /// The whole run is cut off.
@@ -83,6 +86,7 @@ impl Slots {
         Self {
             limits: RefCell::default(),
             places: RefCell::default(),
+            wakes: Cell::new(0),
             is_stopping: Cell::new(false),
             is_halted: Cell::new(false),
         }
@@ -90,6 +94,7 @@ impl Slots {
 
     /// A place for one more bot.
     pub(super) fn add(&self) -> SlotIndex {
+        self.wakes.set(self.wakes.get() + 1);
         self.limits.borrow_mut().push(NO_LIMITS);
         let mut places = self.places.borrow_mut();
         let signal = if self.is_halted.get() { Signal::Interrupted } else { Signal::None };
@@ -109,9 +114,15 @@ impl Slots {
     }
 
     pub(super) fn wake(&self, slot: SlotIndex) {
+        self.wakes.set(self.wakes.get() + 1);
         if let Some(waker) = &self.places.borrow()[slot].waker {
             waker.wake_by_ref();
         }
+    }
+
+    /// How often a bot was woken or made: nobody can run as long as that stays the same.
+    pub(super) fn wakes(&self) -> u64 {
+        self.wakes.get()
     }
 
     pub(super) fn signal(&self, slot: SlotIndex) -> Signal {
@@ -314,22 +325,8 @@ impl Timer {
             .expect("a one-shot time of at least a nanosecond is valid");
     }
 
-    /// What the worker's timer task waits on; needs the running runtime.
-    pub(super) fn readiness(&self) -> io::Result<Readiness> {
-        let descriptor = self.descriptor.as_fd().try_clone_to_owned()?;
-        let stream = std::os::unix::net::UnixStream::from(descriptor);
-        Ok(Readiness { stream: monoio::net::UnixStream::from_std(stream)? })
-    }
-}
-
-/// The timerfd, registered with the runtime. It travels as a Unix stream, the only type through
-/// which monoio polls a descriptor that it did not make; nothing is ever received through it.
-pub(super) struct Readiness {
-    stream: monoio::net::UnixStream,
-}
-
-impl Readiness {
-    async fn wait(&self) {
-        self.stream.readable(false).await.expect("a timerfd can be polled");
+    /// What is to be watched for [`wait`](Self::wait).
+    pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
     }
 }

@@ -17,7 +17,7 @@ use tokio::sync::oneshot::error::TryRecvError;
 use tallyho_replay::{BotType, Failure, Outcome, RunFacts, Scratch, Session};
 
 use super::ahead::Ahead;
-use super::buffers::Buffers;
+use super::buffers::{BUFFER_BYTES, Buffers, HELD_BYTES};
 use super::clock::{Micros, RunClock, micros};
 use super::connection::Connections;
 use super::connector::{Connector, Place};
@@ -27,10 +27,11 @@ use super::origin::{Notice, Origin};
 use super::pacing::{Next, Pace, Pacing, Position};
 use super::plan::RunPlan;
 use super::player::Player;
+use super::readiness::Readiness;
 use super::scribe::Outlet;
+use super::sockets::Sockets;
 use super::timer::{NEVER, SCAN_INTERVAL_US, SlotIndex, Slots, Timer, Woken};
 use super::tracer::{Failing, Tracer};
-use super::turns::Turns;
 use super::{DriverReport, driver, machine};
 use crate::metrics::{Recorder, ScenarioIndex, Snapshot, Stalls};
 
@@ -124,7 +125,8 @@ pub(super) struct Worker {
     pub(super) slots: Slots,
     pub(super) timer: Timer,
     pub(super) connector: Connector,
-    pub(super) turns: Turns,
+    /// None on io_uring.
+    pub(super) sockets: Option<Rc<Sockets>>,
     ahead: Rc<Ahead>,
     pub(super) buffers: Buffers,
     pub(super) recorder: RefCell<Recorder>,
@@ -134,7 +136,6 @@ pub(super) struct Worker {
     origins: RefCell<Vec<Rc<Origin>>>,
     facts: Rc<RunFacts>,
     scratch: Rc<Scratch>,
-    is_epoll: bool,
     bots_alive: Cell<u64>,
     bots_made: Cell<u64>,
     /// Bots in a session.
@@ -171,16 +172,17 @@ impl Worker {
         };
         let origins: io::Result<Vec<_>> = plan.origins.iter().map(origin).collect();
         let place = Place { worker: index, workers: plan.pins.len() };
+        let timer = Timer::new(clock)?;
+        let sockets = is_epoll.then(|| Sockets::new(clock, timer.descriptor())).transpose()?;
         Ok(Self {
             control: Arc::clone(&shared.control),
             clock,
             slots: Slots::new(),
-            timer: Timer::new(clock)?,
-            connector: Connector::new(plan, place, is_epoll),
-            turns: Turns::new(clock),
+            timer,
+            connector: Connector::new(plan, place),
+            sockets,
             ahead: Rc::default(),
-            is_epoll,
-            buffers: Buffers::default(),
+            buffers: Buffers::new(if is_epoll { BUFFER_BYTES } else { HELD_BYTES }),
             recorder: RefCell::new(recorder),
             tracer,
             setup: plan.setup.as_deref().map(Rc::from),
@@ -197,16 +199,22 @@ impl Worker {
 
     /// Starts the bots and keeps time until the last of them has ended.
     async fn run(self: Rc<Self>, link: Link) {
-        if self.is_epoll {
-            let worker = Rc::clone(&self);
-            monoio::spawn(async move { worker.turns.run(&worker.slots).await });
+        if let Some(sockets) = &self.sockets {
+            for ender in 0..2 {
+                let (worker, sockets) = (Rc::clone(&self), Rc::clone(sockets));
+                monoio::spawn(async move { sockets.run(ender, &worker.slots).await });
+            }
         }
         for scenario in &self.scenarios {
             for _ in 0..scenario.pacing.bots_prepared() {
                 self.make_bot(scenario);
             }
         }
-        let readiness = self.timer.readiness().expect("the timer's descriptor can be registered");
+        let readiness = match &self.sockets {
+            Some(sockets) => Readiness::Set(Rc::clone(sockets)),
+            None => Readiness::by_runtime(self.timer.descriptor())
+                .expect("the timer's descriptor can be registered"),
+        };
         let mut watch = Watch::new();
         while self.bots_alive.get() > 0 {
             let next_arrival = self.pump(self.clock.now(), NEVER);
@@ -222,7 +230,9 @@ impl Worker {
         }
         let report = self.report(&link, watch.second, now);
         let failing = self.tracer.finish();
-        self.turns.stop();
+        if let Some(sockets) = &self.sockets {
+            sockets.stop();
+        }
         let message = Message::Done(link.index, Box::new(report), failing);
         let _coordinator_gone = link.messages.send(message);
     }

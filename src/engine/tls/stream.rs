@@ -9,22 +9,20 @@
 
 use std::io;
 
-use monoio::buf::IoBufMut;
-use monoio::io::AsyncReadRent;
-use monoio::net::TcpStream;
 use rustls::InvalidMessage;
 
 use super::channel::Channel;
 use super::handshake::{Awaits, Handshake, Handshaking};
 use super::words::{io_error, words_of};
 use super::{BotTls, Tls, TlsName};
-use crate::engine::buffers::{BUFFER_BYTES, Buffers};
-use crate::engine::exchange::{READ_BYTES_MAX, Sent, Wire, write_all};
-use crate::engine::sys;
+use crate::engine::buffers::Buffers;
+use crate::engine::exchange::{READ_BYTES_MAX, Sent, Wire};
+use crate::engine::sockets::Then;
+use crate::engine::tcp::Tcp;
 
 /// A connection with TLS over it.
 pub(in crate::engine) struct TlsStream {
-    tcp: TcpStream,
+    tcp: Tcp,
     channel: Channel,
     /// The beginning of a record whose end is still to come.
     rest: Vec<u8>,
@@ -48,7 +46,7 @@ impl TlsStream {
     /// What [`words_of`] has words for; else what the socket said.
     pub(in crate::engine) async fn secure(
         wire: &Wire<'_>,
-        mut tcp: TcpStream,
+        mut tcp: Tcp,
         (tls, bot, name): (&Tls, &mut BotTls, &TlsName),
         traffic: &mut Traffic,
     ) -> io::Result<(Self, Handshake)> {
@@ -83,7 +81,7 @@ impl TlsStream {
     ) -> io::Result<()> {
         let size: usize = parts.iter().map(|part| part.len()).sum();
         let mut sealed = match size {
-            ..BUFFER_BYTES => wire.buffers.lend_for_request(),
+            ..REQUEST_BYTES_MAX => wire.buffers.lend_for_request(),
             _ => wire.buffers.lend(),
         };
         let mut outcome = Ok(());
@@ -91,8 +89,10 @@ impl TlsStream {
             sealed.clear();
             outcome = self.channel.seal(&mut parts, &mut sealed, WRITE_BYTES_MAX).map_err(io_error);
             if outcome.is_ok() {
+                let is_last = parts.iter().all(|part| part.is_empty());
+                let then = if is_last { Then::Answer } else { Then::More };
                 let sent = &mut self.traffic.sent;
-                outcome = write_all(wire, &mut self.tcp, &mut sealed, sent).await;
+                outcome = self.tcp.write_all(wire, (&mut sealed, then), sent).await;
             }
         }
         wire.buffers.give_back(sealed);
@@ -163,7 +163,7 @@ impl TlsStream {
 
     /// Reads once from the socket to the end of `buffer`.
     async fn read(&mut self, wire: &Wire<'_>, buffer: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
-        let (result, buffer) = read(wire, &mut self.tcp, buffer).await;
+        let (result, buffer) = self.tcp.read(wire, buffer).await;
         self.traffic.received += *result.as_ref().unwrap_or(&0) as u64;
         self.is_bulk = buffer.len() == buffer.capacity();
         (result, buffer)
@@ -171,7 +171,7 @@ impl TlsStream {
 
     /// Sends the answer to what came, or the alert that says what is wrong with it.
     async fn answer(&mut self, wire: &Wire<'_>, mut answer: Vec<u8>) -> io::Result<()> {
-        write_all(wire, &mut self.tcp, &mut answer, &mut self.traffic.sent).await
+        self.tcp.write_all(wire, (&mut answer, Then::More), &mut self.traffic.sent).await
     }
 
     /// Whether it may carry another request.
@@ -189,7 +189,7 @@ impl TlsStream {
 /// came behind it.
 async fn shake_hands(
     wire: &Wire<'_>,
-    tcp: &mut TcpStream,
+    tcp: &mut Tcp,
     (handshaking, incoming): (&mut Handshaking, &mut Vec<u8>),
     traffic: &mut Traffic,
 ) -> io::Result<io::Result<()>> {
@@ -198,7 +198,11 @@ async fn shake_hands(
         let advanced = handshaking.advance(incoming, &mut outgoing);
         let mut sent = Ok(());
         if !outgoing.is_empty() {
-            sent = write_all(wire, tcp, &mut outgoing, &mut traffic.sent).await;
+            let then = match advanced {
+                Ok(Awaits::Nothing) | Err(_) => Then::More,
+                Ok(_) => Then::Answer,
+            };
+            sent = tcp.write_all(wire, (&mut outgoing, then), &mut traffic.sent).await;
         }
         wire.buffers.give_back(outgoing);
         if advanced.map_err(io_error)? == Awaits::Nothing {
@@ -209,7 +213,7 @@ async fn shake_hands(
         }
         make_room(incoming, 0, false);
         let result;
-        (result, *incoming) = read(wire, tcp, std::mem::take(incoming)).await;
+        (result, *incoming) = tcp.read(wire, std::mem::take(incoming)).await;
         traffic.received += *result.as_ref().unwrap_or(&0) as u64;
         if let Err(error) = sent {
             // A server that has refused closes at once, and what it said may still be there.
@@ -220,19 +224,6 @@ async fn shake_hands(
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
     }
-}
-
-/// Reads once to the end of `buffer`, as much as it has room for.
-async fn read(
-    wire: &Wire<'_>,
-    tcp: &mut TcpStream,
-    buffer: Vec<u8>,
-) -> (io::Result<usize>, Vec<u8>) {
-    let (begin, end) = (buffer.len(), buffer.capacity());
-    let slice = buffer.slice_mut(begin..end);
-    let received = sys::run_until(tcp, |tcp| tcp.read(slice), || wire.is_over());
-    let (result, slice) = received.await;
-    (result, slice.into_inner())
 }
 
 /// Room for what is missing of a record, and more where much is coming.
@@ -255,7 +246,9 @@ fn kept(bytes: &[u8], buffers: &Buffers) -> Vec<u8> {
 }
 
 /// With less room than this a buffer grows before the next read.
-const ROOM_BYTES_MIN: usize = BUFFER_BYTES / 4;
+const ROOM_BYTES_MIN: usize = 1024;
+/// Requests below this are sealed into a buffer for requests.
+const REQUEST_BYTES_MAX: usize = 1024;
 /// The most that is written at once: three full records and a head, in a buffer that is kept.
 const WRITE_BYTES_MAX: usize = 64 * 1024;
 /// More than any handshake is long.
