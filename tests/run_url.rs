@@ -104,12 +104,13 @@ fn a_second_ctrl_c_cuts_running_requests_off_and_still_writes_the_report() {
     }
 }
 
-/// Runs 10 sessions against a server that does `serve` with each connection.
+/// Runs 10 sessions against a server that does `serve` with each connection, and returns the
+/// shortest time that a request took until it had failed, in microseconds.
 fn failures_of(
     driver: &str,
     kind: &str,
     serve: impl Fn(TcpStream) + Send + Sync + Clone + 'static,
-) {
+) -> u64 {
     let server = RawServer::start(serve);
     let url = server.url("/");
     let words = [&url, "-n", "10", "-c", "2", "--timeout", "300ms", "--io-driver", driver];
@@ -117,6 +118,7 @@ fn failures_of(
     assert_eq!(report.failures(kind), 10, "{driver}: {kind}: {}", report.failure_kinds());
     assert_eq!(report.number("/summary/requests"), 10, "{driver}: {kind}");
     assert_eq!(report.number("/summary/requests_failed"), 10, "{driver}: {kind}");
+    report.number("/summary/http_req_duration/min_us")
 }
 
 #[test]
@@ -129,17 +131,24 @@ fn kinds_of_failure_are_told_apart() {
             let _request = read_request(&mut stream);
             let _sent = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf");
         });
-        failures_of(driver, "connection reset", |mut stream| {
+        let reset_us = failures_of(driver, "connection reset", |mut stream| {
             let _request = read_request(&mut stream);
+            std::thread::sleep(Duration::from_millis(50));
             let socket = socket2::SockRef::from(&stream);
             socket.set_linger(Some(Duration::ZERO)).expect("linger can be set");
         });
-        failures_of(
-            driver,
-            "first byte timeout",
-            |mut stream| {
-                while read_request(&mut stream).is_some() {}
-            },
+        assert!(reset_us >= 50_000, "{driver}: a failure takes until it is one: {reset_us} us");
+        let timeout_us =
+            failures_of(
+                driver,
+                "first byte timeout",
+                |mut stream| {
+                    while read_request(&mut stream).is_some() {}
+                },
+            );
+        assert!(
+            timeout_us >= 300_000,
+            "{driver}: a failure takes until it is one: {timeout_us} us"
         );
         failures_of(driver, "request timeout", |mut stream| {
             let _request = read_request(&mut stream);

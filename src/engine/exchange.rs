@@ -249,11 +249,12 @@ async fn read(
     let outcome = loop {
         let (result, returned) = receive(wire, connection, buffer).await;
         buffer = returned;
+        // A failure takes until it is one.
+        timing.completed = wire.clock.now();
         let count = match result {
             Ok(count) => count,
             Err(error) => break Err(broken(wire, connection, (&error, received), timing)),
         };
-        timing.completed = wire.clock.now();
         if count > 0 {
             first_byte.get_or_insert(timing.completed);
             received += count as u64;
