@@ -3,8 +3,7 @@
 //!
 //! A request that has run out of time must end its pending operation without dropping the
 //! operation's future: a dropped io_uring read loses its buffer, costs two more completions, and is
-//! still in flight when the runtime is dropped. Shutting the socket down completes it at once, on
-//! both drivers.
+//! still in flight when the runtime is dropped. Shutting the socket down completes it at once.
 #![allow(
     unsafe_code,
     reason = "monoio 0.2.4 streams lend only a raw descriptor; prefetching has no safe function"
