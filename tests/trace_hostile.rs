@@ -8,17 +8,8 @@ mod trace_check;
 use std::path::Path;
 
 use servers::{RawServer, Scratch, answer_all};
-use tallyho::{run, tallyho as command};
+use tallyho::{expect, run};
 use trace_check::sealed;
-
-/// Runs a command and expects how it exits; gives what it prints.
-fn expect(code: i32, words: &[&str]) -> String {
-    let output = command(words);
-    let (stdout, stderr) =
-        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
-    assert_eq!(output.status.code(), Some(code), "{words:?}\n{stdout}\n{stderr}");
-    stdout + &stderr
-}
 
 const RESPONSE: &[u8] = b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n";
 

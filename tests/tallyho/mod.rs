@@ -48,6 +48,15 @@ pub fn tallyho(words: &[&str]) -> Output {
         .expect("tallyho runs")
 }
 
+/// Runs `tallyho` with exactly these words and expects how it exits; gives what it prints.
+pub fn expect(code: i32, words: &[&str]) -> String {
+    let output = tallyho(words);
+    let text = |bytes| String::from_utf8(bytes).expect("text");
+    let (stdout, stderr) = (text(output.stdout), text(output.stderr));
+    assert_eq!(output.status.code(), Some(code), "{words:?}\n{stdout}\n{stderr}");
+    stdout + &stderr
+}
+
 impl Run {
     pub fn start(words: &[&str]) -> Self {
         Self::start_judged(&[words, &["--allow-degraded"]].concat())

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use servers::{RawServer, read_request};
-use tallyho::tallyho as command;
+use tallyho::{expect, tallyho as command};
 
 /// Answers with a number that counts up, and with 503 to every seventh request.
 fn counting() -> RawServer {
@@ -31,13 +31,4 @@ fn counting() -> RawServer {
             }
         }
     })
-}
-
-/// Runs a command on a run and expects how it exits; gives what it prints.
-fn expect(code: i32, words: &[&str]) -> String {
-    let output = command(words);
-    let (stdout, stderr) =
-        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
-    assert_eq!(output.status.code(), Some(code), "{words:?}\n{stdout}\n{stderr}");
-    stdout + &stderr
 }
