@@ -36,7 +36,7 @@ pub(crate) fn print(tools: &Tools, plan: &Plan) {
             None => println!("- {name}: not installed"),
         }
     }
-    println!("- HTTPS: TLS 1.3 with {SUITE}, the only suite that nginx is given");
+    println!("- HTTPS: TLS 1.3 with {SUITE}, the only suite of it that nginx is given");
     let (rounds, seconds) = (plan.rounds, plan.time.as_secs_f64());
     println!(
         "- {rounds} rounds, each client {seconds} s in each: client on core 0, server on core 1"

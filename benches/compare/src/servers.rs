@@ -14,9 +14,12 @@ use crate::tools::Tools;
 /// Where servers run.
 const CORE: &str = "1";
 
-/// What HTTPS is encrypted with, whoever the client is. All of them agree on this with nginx by
+/// What TLS 1.3 is encrypted with, whoever the client is. All of them agree on this with nginx by
 /// default; one that asked for shorter keys first would win by nothing else.
 pub(crate) const SUITE: &str = "TLS_AES_256_GCM_SHA384";
+
+/// A cookie's value, as long as session ids are.
+const COOKIE: &str = "0123456789abcdef0123456789abcdef";
 
 /// Which server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,7 +127,7 @@ fn configuration(scheme: &str, address: SocketAddr, folder: &Path) -> io::Result
         std::fs::write(format!("{folder}/key.pem"), signed.signing_key.serialize_pem())?;
         format!(
             " ssl; ssl_certificate {folder}/cert.pem; ssl_certificate_key {folder}/key.pem;
-             ssl_protocols TLSv1.3; ssl_conf_command Ciphersuites {SUITE}"
+             ssl_protocols TLSv1.2 TLSv1.3; ssl_conf_command Ciphersuites {SUITE}"
         )
     } else {
         String::new()
@@ -139,7 +142,17 @@ fn configuration(scheme: &str, address: SocketAddr, folder: &Path) -> io::Result
            fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi;
            scgi_temp_path {folder}/scgi;
            keepalive_requests 1000000000; keepalive_timeout 600s;
-           server {{ {listen}{tls}; location / {{ return 200 '{BODY}'; }} }}
+           server {{
+             {listen}{tls};
+             location / {{ return 200 '{BODY}'; }}
+             location /cookie {{
+               add_header Set-Cookie 'sid={COOKIE}; Path=/'; return 200 '{BODY}';
+             }}
+             location /moved {{ return 302 /; }}
+             location /gzip {{
+               gzip on; gzip_min_length 1; gzip_types application/json; return 200 '{BODY}';
+             }}
+           }}
          }}"
     ))
 }

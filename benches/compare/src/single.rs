@@ -29,7 +29,8 @@ pub(crate) struct Size {
 pub(crate) const BOTS: &[usize] = &[10, 100, 1_000, 10_000, 19_000];
 
 /// The parts by name, in order.
-const PARTS: &[&str] = &["growth", "sizes", "workers", "memory", "pacing", "replay", "soak"];
+const PARTS: &[&str] =
+    &["growth", "sizes", "mixed", "workers", "memory", "pacing", "replay", "soak"];
 
 /// A run of Tallyho's and its run.json.
 struct Played {
@@ -84,6 +85,7 @@ impl Singles<'_> {
         match name {
             "growth" => self.growth(driver),
             "sizes" => self.sizes(driver),
+            "mixed" => self.mixed(driver),
             "workers" => self.workers(driver),
             "memory" => self.memory(driver),
             "pacing" => self.pacing(driver),
@@ -140,6 +142,28 @@ impl Singles<'_> {
             let (cpu, mib) = (played.cpu_us_per_request(), played.used.rss_kib_max / 1024);
             let what = format!("64 bots, responses of {size}, {}", driver.word());
             table::single(&what, &format!("{cpu:.2} us per request, {mib} MiB"), "-", None);
+        }
+        Ok(())
+    }
+
+    /// What the flow leaves out, and TLS 1.2.
+    fn mixed(&self, driver: Driver) -> io::Result<()> {
+        for (kind, name) in [(Kind::Nginx, "plain"), (Kind::NginxTls, "TLS 1.2")] {
+            let what = format!("64 bots, mixed requests, {name}, {}", driver.word());
+            if let Some(why) = kind.missing(self.tools) {
+                println!("| {what} | skipped: {why} | | |");
+                continue;
+            }
+            let server = Server::start(kind, self.tools)?;
+            let scenario = self.tools.work.file("mixed.json", tallyho::MIXED)?;
+            let mut command = pinned(CORE, &self.tools.tallyho);
+            command.arg("run").arg(scenario).args(["--target", &server.url("")]);
+            command.args(["--cores", "1", "--io-driver", driver.word(), "-c", "64"]);
+            command.args(["-d", &format!("{}ms", self.size.time.as_millis()), "--tls-max", "1.2"]);
+            tallyho::report_to(self.tools, &server, &mut command);
+            let played = self.finish(command, Vec::new(), self.size.time)?;
+            let cpu = played.cpu_us_per_request();
+            table::single(&what, &format!("{cpu:.2} us per request"), "-", None);
         }
         Ok(())
     }

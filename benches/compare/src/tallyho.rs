@@ -29,6 +29,24 @@ pub(crate) const FLOW: &str = r#"{
 }
 "#;
 
+/// What the flow leaves out: forms, templates, draws, cookies, redirects, compressed and larger
+/// bodies. For nginx.
+pub(crate) const MIXED: &str = r#"{
+  "steps": [
+    {"post": "/form", "check": {"taken": "status == 200"},
+     "form": {"user": "ada ${bot}", "colour": "${draw.colour.pick('red', 'blue')}"}},
+    {"get": "/cookie", "query": {"q": "${bot} & more"}},
+    {"get": "/moved", "check": {"arrived": "json('/id') == 12345"}},
+    {"get": "/gzip", "headers": {"Accept-Encoding": "gzip"}, "capture": {"id": "/id"}},
+    {"repeat": 3, "steps": [
+      {"post": "/orders/${id}", "name": "order", "check": {"is ada": "body contains 'ada'"},
+       "json": {"id": "${id}", "lines": [{"item": "${uuid}", "count": "${draw.n.between(1, 9)}"}]}}
+    ]},
+    {"if": "id == 12345", "then": [{"post": "/note", "text": "bot ${bot | pad 5}, ${now}"}]}
+  ]
+}
+"#;
+
 /// One worker on core 0, which its other threads share; these words added.
 pub(crate) fn command(
     tools: &Tools,
