@@ -5,9 +5,9 @@ CONFIG ?= config.json
 
 .PHONY: build build-docker start start-docker source-zip check-docker
 
-# The program as it is shipped: target/dist/tallyho.
+# The program as it is shipped, with a profile of its load; prints where it is.
 build:
-	cargo build --locked --profile dist --bin tallyho
+	./dist.sh
 
 # The image.
 build-docker:

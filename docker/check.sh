@@ -2,6 +2,7 @@
 # Takes the Dockerfile's steps without a Docker engine, as far as they go: the build stage with the
 # toolchain of this machine, the final stage in a scratch root made by debootstrap (root only).
 #   docker/check.sh            all of it
+#   PROFILE=no docker/check.sh with that build argument
 #   docker/check.sh BINARY     with a binary that is built already, the build step is left out
 #   docker/check.sh --context  only what can be seen in a second: instructions and build context
 set -euo pipefail
@@ -11,7 +12,9 @@ step() { printf '== %s\n' "$*"; }
 
 step "instructions that Docker 18.09 knows"
 known='^(ARG|FROM|WORKDIR|COPY|RUN|USER|ENV|STOPSIGNAL|ENTRYPOINT|CMD) '
-bad=$(grep -vE '^#|^$' Dockerfile | grep -vE "$known" || true)
+# Instructions of several lines as one.
+instructions=$(sed -e ':a;/\\$/{N;s/\\\n *//;ta}' Dockerfile | grep -vE '^#|^$')
+bad=$(grep -vE "$known" <<<"$instructions" || true)
 [ -z "$bad" ] || fail "Dockerfile: $bad"
 ! grep -nE -- '--(mount|link|chmod)|^# *syntax|<<' Dockerfile || fail "that takes BuildKit"
 grep -q '^ENTRYPOINT \["/usr/local/bin/tallyho"\]$' Dockerfile || fail "no entry point in exec form"
@@ -31,13 +34,18 @@ while read -r pattern; do
 done < .dockerignore
 (cd "$scratch/context" && cargo metadata --locked --format-version 1 --no-deps >/dev/null)
 
+# What the build stage runs must be in the context, and be a script.
+(cd "$scratch/context" && bash -n dist.sh && [ -x dist.sh ]) || fail "dist.sh"
 [ "${1:-}" != --context ] || exit 0
 binary=${1:-}
 if [ -z "$binary" ]; then
-  step "RUN cargo build"
-  (cd "$scratch/context" && cargo build --locked --profile dist --bin tallyho)
-  binary=$scratch/context/${CARGO_TARGET_DIR:-target}/dist/tallyho
-  [ -x "$binary" ] || binary=$CARGO_TARGET_DIR/dist/tallyho
+  build=$(sed -n 's/^RUN \(if .*\)/\1/p' <<<"$instructions")
+  profile=${PROFILE:-$(sed -n 's/^ARG PROFILE=//p' <<<"$instructions")}
+  step "ARG PROFILE=$profile, RUN $build"
+  target=${CARGO_TARGET_DIR:+$(realpath -m "$CARGO_TARGET_DIR")}
+  [ -z "$target" ] || ln -s "$target" "$scratch/context/target"
+  (cd "$scratch/context" && env -u CARGO_TARGET_DIR PROFILE="$profile" /bin/sh -c "$build")
+  binary=$scratch/context/tallyho
 fi
 cp "$binary" "$scratch/tallyho"
 strip "$scratch/tallyho"

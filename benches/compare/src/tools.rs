@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// What there is.
 pub(crate) struct Tools {
@@ -27,14 +27,14 @@ pub(crate) enum Missing {
 impl Tools {
     pub(crate) fn find(tallyho: Option<&Path>, missing: Missing) -> io::Result<Self> {
         let target = target_folder()?;
-        let (tallyho, build) = match tallyho {
-            Some(path) => (path.to_owned(), "the program that was given"),
-            None => (build(&target)?, "built with the profile dist"),
-        };
         if missing == Missing::Install {
             install_packages(&[("wrk", "wrk"), ("nginx", "nginx-light")]);
             install_oha(&target);
         }
+        let (tallyho, build) = match tallyho {
+            Some(path) => (path.to_owned(), "the program that was given"),
+            None => build(&target)?,
+        };
         Ok(Self {
             tallyho,
             build,
@@ -84,8 +84,22 @@ fn target_folder() -> io::Result<PathBuf> {
     target.ok_or_else(|| io::Error::other("this program is not in a target folder"))
 }
 
-fn build(target: &Path) -> io::Result<PathBuf> {
+/// Tallyho as it is shipped, and how it was built: with a profile where that can be made.
+fn build(target: &Path) -> io::Result<(PathBuf, &'static str)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let script = |word: Option<&str>| {
+        let mut command = Command::new(root.join("dist.sh"));
+        command.args(word).env("CARGO_TARGET_DIR", target).stderr(Stdio::inherit());
+        command.output()
+    };
+    if script(Some("--check"))?.status.success() {
+        let made = script(None)?;
+        if !made.status.success() {
+            return Err(io::Error::other("dist.sh failed; --tallyho PATH takes another program"));
+        }
+        let path = String::from_utf8_lossy(&made.stdout).trim().into();
+        return Ok((path, "built by dist.sh, with a profile"));
+    }
     let built = Command::new("cargo")
         .args(["build", "--locked", "--profile", "dist", "--bin", "tallyho", "--target-dir"])
         .arg(target)
@@ -94,7 +108,7 @@ fn build(target: &Path) -> io::Result<PathBuf> {
     if !built.success() {
         return Err(io::Error::other("tallyho cannot be built; --tallyho PATH takes another"));
     }
-    Ok(target.join("dist/tallyho"))
+    Ok((target.join("dist/tallyho"), "built with the profile dist, without a profile of its load"))
 }
 
 /// Debian packages of programs that are missing; without the right to, they stay so.
