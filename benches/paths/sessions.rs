@@ -154,6 +154,9 @@ pub(crate) struct Played {
     parts: Option<ResponseParts>,
     at_us: u64,
     number: u64,
+    /// Its number, and what each of its waits takes.
+    pub(crate) bot: u64,
+    pub(crate) wait_us: u64,
 }
 
 impl Played {
@@ -167,12 +170,12 @@ impl Played {
             body: 0..body.len(),
             body_size: body.len() as u64,
         };
-        Self { session, parts: Some(parts), at_us: 0, number: 0 }
+        Self { session, parts: Some(parts), at_us: 0, number: 0, bot: 3, wait_us: 100 }
     }
 
     /// Starts the bot's next session.
     pub(crate) fn start(&mut self) -> Command {
-        let who = Who { scenario: 0, bot: 3, session: self.number };
+        let who = Who { scenario: 0, bot: self.bot, session: self.number };
         self.number += 1;
         let (carry, at_us) = (Carry::Own, self.at_us);
         self.session.start(Start { who, carry, setup: None, at_us, stopping: false })
@@ -189,7 +192,7 @@ impl Played {
 
     /// Ends what the bot waits for.
     fn answer(&mut self, command: &Command) -> Command {
-        self.at_us += 100;
+        self.at_us += self.wait_us;
         let event = match command {
             Command::Send => Event::Response(self.parts.take().expect("given back")),
             _ => Event::Woke,

@@ -26,14 +26,22 @@ fn appended(name: &str, scenario: &str) -> Path {
     })
 }
 
-/// Sessions of one bot, each a piece of its own.
-fn batch(scenario: &str, sessions: u32) -> Batch {
-    let mut played = Played::new(declared(scenario), Recording::On, BODY);
+/// Sessions of so many bots, each a piece of its own. Bots take turns, as a server answers them;
+/// no two answers take the same time.
+fn batch(scenario: &str, bots: u64, sessions: u32) -> Batch {
+    let played = |bot| {
+        let mut played = Played::new(declared(scenario), Recording::On, BODY);
+        played.bot = bot;
+        played
+    };
+    let mut played: Vec<Played> = (0..bots).map(played).collect();
     let started = u64::from(sessions);
     let mut batch =
         Batch { counts: WorkerCounts { worker: 0, started, not_recorded: 0 }, ..Batch::default() };
-    for _ in 0..sessions {
+    for number in 0..started {
         let before = batch.bytes.len();
+        let played = &mut played[usize::try_from(number % bots).expect("few bots")];
+        played.wait_us = 300 + (number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 58);
         played.play();
         played.session.take_record(&mut batch.bytes);
         batch.pieces.push(Piece {
@@ -48,13 +56,13 @@ fn batch(scenario: &str, sessions: u32) -> Batch {
 }
 
 /// The writer's side: columns, compression and checksum of a whole batch.
-fn written() -> Path {
-    const SESSIONS: u32 = 1_000;
-    let batch = batch(r#"{"steps": [{"get": "/items?x=1"}]}"#, SESSIONS);
+fn written(bots: u64) -> Path {
+    const SESSIONS: u32 = 2_000;
+    let batch = batch(r#"{"steps": [{"get": "/items?x=1"}]}"#, bots, SESSIONS);
     let mut writer =
         TraceWriter::new(std::io::sink(), &Header::default()).expect("a sink takes all");
     writer.begin().expect("a sink takes all");
-    Path::new("trace append/written: a block of 1,000 sessions", move || {
+    Path::new(format!("trace append/written: 2,000 sessions of {bots} bot(s)"), move || {
         writer.write(black_box(&batch)).expect("a sink takes all");
     })
     .of(u64::from(SESSIONS))
@@ -76,7 +84,8 @@ pub(crate) fn all() -> Vec<Path> {
     vec![
         appended("a session of one request", r#"{"steps": [{"get": "/items?x=1"}]}"#),
         appended("a session of one request, two values read", TWO_CAPTURES),
-        written(),
+        written(1),
+        written(64),
         replayed("a session of one request", r#"{"steps": [{"get": "/items?x=1"}]}"#),
         replayed("a session of one request, two values read", TWO_CAPTURES),
         replayed("steps of a session of 100 requests", HUNDRED),

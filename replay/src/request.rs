@@ -138,7 +138,9 @@ impl Request {
     pub fn host(&self) -> &str {
         let parts = self.parts();
         if parts.host.is_empty() {
-            split_scheme(self.origin()).map_or("", |(_, authority)| authority)
+            let origin = self.origin();
+            let authority = origin.strip_prefix(HTTP).or_else(|| origin.strip_prefix(HTTPS));
+            authority.unwrap_or_default()
         } else {
             &parts.host
         }
@@ -476,9 +478,12 @@ impl Parts {
     }
 }
 
+const HTTP: &str = "http://";
+const HTTPS: &str = "https://";
+
 /// The scheme in lower case with its slashes, and the rest.
 fn split_scheme(url: &str) -> Option<(&'static str, &str)> {
-    ["http://", "https://"].into_iter().find_map(|scheme| {
+    [HTTP, HTTPS].into_iter().find_map(|scheme| {
         let (head, rest) = url.split_at_checked(scheme.len())?;
         head.eq_ignore_ascii_case(scheme).then_some((scheme, rest))
     })

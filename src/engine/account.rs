@@ -11,7 +11,7 @@ use super::kept::excerpt;
 use super::player::Step;
 use super::sending::Redirects;
 use super::worker::{Scenario, Worker};
-use crate::metrics::{Ended, Exchange};
+use crate::metrics::{Ended, Exchange, Recorder};
 
 /// A request and what came of it.
 pub(super) struct Attempt<'a> {
@@ -22,6 +22,24 @@ pub(super) struct Attempt<'a> {
     pub(super) step: &'a Step,
     pub(super) timing: &'a Timing,
     pub(super) result: &'a Result<Received, Failure>,
+}
+
+/// Counts what does not happen with most requests.
+#[cold]
+fn count_events(recorder: &mut Recorder, timing: &Timing) {
+    for (name, by) in [
+        (CONNECTIONS_OPENED, timing.connections_opened),
+        (STALE_CONNECTIONS, timing.stale_connections),
+        (REPEATS, timing.repeats),
+        (ADDRESSES_SKIPPED, timing.addresses_skipped),
+        (HANDSHAKES_FULL, timing.handshakes_full),
+        (HANDSHAKES_RESUMED, timing.handshakes_resumed),
+    ] {
+        if by > 0 {
+            let counter = Note::Counter { name: Name::Static(name), by: u64::from(by) };
+            recorder.note(timing.completed, &counter);
+        }
+    }
 }
 
 impl Worker {
@@ -50,18 +68,8 @@ impl Worker {
             bytes_received: timing.bytes_received,
         };
         let mut recorder = self.recorder.borrow_mut();
-        for (name, by) in [
-            (CONNECTIONS_OPENED, timing.connections_opened),
-            (STALE_CONNECTIONS, timing.stale_connections),
-            (REPEATS, timing.repeats),
-            (ADDRESSES_SKIPPED, timing.addresses_skipped),
-            (HANDSHAKES_FULL, timing.handshakes_full),
-            (HANDSHAKES_RESUMED, timing.handshakes_resumed),
-        ] {
-            if by > 0 {
-                let counter = Note::Counter { name: Name::Static(name), by: u64::from(by) };
-                recorder.note(timing.completed, &counter);
-            }
+        if timing.is_eventful() {
+            count_events(&mut recorder, timing);
         }
         let series = recorder.series(scenario.index, name);
         if let Some(slot) = recorder.exchange(series, &exchange) {

@@ -44,7 +44,7 @@ impl Player<'_> {
     pub(super) async fn play(
         &mut self,
         session: &mut Session,
-        assignment: Assignment,
+        assignment: &Assignment,
     ) -> Option<Outcome> {
         let started = self.now;
         self.worker.began(self.scenario);
@@ -91,6 +91,7 @@ impl Player<'_> {
                 watch.failed(self.now, failure);
             }
             let (at_us, stopping) = (self.now, self.is_stopping());
+            tracer.steps();
             command = session.step(Input { at_us, stopping, event });
             self.answered(session, failure);
             if !matches!(command, Command::End(_)) {

@@ -18,6 +18,7 @@ use tallyho_replay::{RecordTap, Recording, Session, Who};
 use super::clock::Micros;
 use super::kept::{Answer, keep_exchange};
 use super::scribe::{Outlet, Record};
+use super::sys;
 use super::timer::SlotIndex;
 
 /// A batch this large goes to the writer: larger ones compress no better.
@@ -40,6 +41,8 @@ const SIGNATURES_MAX: usize = 1_000;
 /// How many bytes of failing exchanges a worker keeps: thousands of them, for each of which the
 /// file grows by about as much. When everything fails, the later ones say nothing new.
 const EXCHANGE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// How much memory of a batch is fetched ahead: a session of one request has less.
+const FETCHED_BYTES: usize = 128;
 /// How long the last batch waits for a writer that is behind.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -157,6 +160,17 @@ impl Tracer {
         (slot.is_known_to_fail, slot.has_exchange) = (false, false);
         let recording = if keep == Keep::Nothing { Recording::Off } else { Recording::On };
         session.set_recording(recording);
+    }
+
+    /// A session is about to make a step, which may be its last. The memory is asked for that its
+    /// record will be written to: a worker that writes to what is not in the near caches goes on,
+    /// but soon it reads something that was written after it, and waits for both.
+    pub(super) fn steps(&self) {
+        if self.outlet.is_some() {
+            let Batch { bytes, pieces, .. } = &self.inner.borrow().batch;
+            sys::prefetch((bytes.as_ptr_range().end.addr(), FETCHED_BYTES));
+            sys::prefetch((pieces.as_ptr_range().end.addr(), 2 * size_of::<Piece>()));
+        }
     }
 
     /// A session has made a step.

@@ -409,7 +409,7 @@ impl Worker {
             let mut player =
                 Player { worker, scenario, slot, connections, now, request, body, watch };
             self.bots_playing.set(self.bots_playing.get() + 1);
-            let outcome = player.play(&mut session, assignment).await;
+            let outcome = player.play(&mut session, &assignment).await;
             self.bots_playing.set(self.bots_playing.get() - 1);
             now = player.now;
             self.slots.end_session(slot);

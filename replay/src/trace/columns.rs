@@ -14,14 +14,12 @@
 mod alike;
 mod walk;
 
-use std::ops::Range;
-
 use super::batch::{Batch, PIECES_MAX, Piece, PieceEnd, WorkerCounts};
 use super::block::{
     Malformed, UNPACKED_BYTES_MAX, push_difference, push_varint, read_difference, read_varint,
 };
 use crate::session::Who;
-use alike::Alike;
+use alike::{Alike, Noting};
 use walk::{Join, Split, walk};
 
 /// The columns of a block of records, in their order in the file.
@@ -98,81 +96,103 @@ pub(crate) struct Contents {
 #[derive(Debug)]
 pub(crate) struct Splitter {
     columns: [Vec<u8>; COLUMNS],
-    order: Vec<(usize, Range<usize>)>,
-    places: Vec<usize>,
+    /// The pieces in the order of their sessions.
+    order: Vec<Place>,
+    /// Where the next piece of each bot goes.
+    next: Vec<u32>,
+}
+
+/// Where a piece of a batch is.
+#[derive(Clone, Copy, Debug, Default)]
+struct Place {
+    index: u32,
+    from: u32,
 }
 
 impl Splitter {
     pub(crate) fn new() -> Self {
-        Self { columns: [const { Vec::new() }; COLUMNS], order: Vec::new(), places: Vec::new() }
+        Self { columns: [const { Vec::new() }; COLUMNS], order: Vec::new(), next: Vec::new() }
     }
 
     pub(crate) fn columns(&self) -> &[Vec<u8>] {
         &self.columns
     }
 
-    /// Takes a batch apart, into [`Splitter::columns`].
-    pub(crate) fn split(&mut self, batch: &Batch) -> Contents {
+    /// Takes a batch, of whose bots this is the first and the last, apart into
+    /// [`Splitter::columns`].
+    ///
+    /// # Panics
+    /// If the batch has pieces of more bytes than it has, or more than 4 GiB.
+    pub(crate) fn split(&mut self, batch: &Batch, bots: (u64, u64)) -> Contents {
+        self.deal(batch, bots);
+        let order = std::mem::take(&mut self.order);
+        let contents = self.split_in(&order, batch);
+        self.order = order;
+        contents.unwrap_or_else(|| self.split_sorted(batch))
+    }
+
+    fn split_sorted(&mut self, batch: &Batch) -> Contents {
+        let mut order = std::mem::take(&mut self.order);
+        order.sort_by_key(|place| key(&batch.pieces[place.index as usize]));
+        let contents = self.split_in(&order, batch).expect("they are in order");
+        self.order = order;
+        contents
+    }
+
+    /// Takes the pieces apart in this order; none if it is not that of their sessions.
+    fn split_in(&mut self, order: &[Place], batch: &Batch) -> Option<Contents> {
         self.columns.iter_mut().for_each(Vec::clear);
-        self.sort(batch);
         let table = &mut self.columns[Column::Pieces as usize];
         let WorkerCounts { worker, started, not_recorded } = batch.counts;
         for number in [u64::from(worker), started, not_recorded, batch.pieces.len() as u64] {
             push_varint(table, number);
         }
         let mut contents = Contents::default();
-        let (mut last, mut clocks) = (Who::default(), Clocks::default());
+        let (mut last, mut clocks) = ((Who::default(), 0), Clocks::default());
         let mut alike = Alike::default();
-        let order = std::mem::take(&mut self.order);
-        for (index, range) in order.iter().cloned() {
-            let piece = &batch.pieces[index];
-            let record = &batch.bytes[range];
+        for place in order {
+            let piece = &batch.pieces[place.index as usize];
+            if key(piece) < last {
+                return None;
+            }
+            let from = place.from as usize;
+            let record = &batch.bytes[from..from + piece.size];
             let split = self.split_piece(piece, record, &mut clocks, &mut alike);
             contents.requests += split.map_or(0, |split| split.requests);
-            self.describe(piece, split, last);
-            last = piece.who;
+            self.describe(piece, split, last.0);
+            last = key(piece);
         }
         alike.finish(&mut self.columns);
-        self.order = order;
-        contents
+        Some(contents)
     }
 
-    /// Brings the pieces of a batch into the order of their sessions. Those of one bot mostly are
-    /// in order, so they are dealt out to their bots first, which takes one look at each.
-    fn sort(&mut self, batch: &Batch) {
-        let bots = batch.pieces.iter().map(|piece| piece.who.bot);
-        let range = bots
-            .map(|bot| (bot, bot))
-            .reduce(|range, (bot, _)| (range.0.min(bot), range.1.max(bot)));
-        let (first, last) = range.unwrap_or_default();
+    /// Deals the pieces of a batch out to their bots, which takes one look at each: those of one
+    /// bot mostly are in order.
+    fn deal(&mut self, batch: &Batch, (first, last): (u64, u64)) {
         let count = usize::try_from(last - first).unwrap_or(usize::MAX).saturating_add(1);
         let is_dealt = count <= batch.pieces.len();
-        // Where the next piece of each bot goes; of one for all, if there are many.
+        // One for all, if there are many.
         let bot_of = |piece: &Piece| {
             if is_dealt { usize::try_from(piece.who.bot - first).unwrap_or(0) } else { 0 }
         };
-        self.places.clear();
-        self.places.resize(if is_dealt { count + 1 } else { 2 }, 0);
+        self.next.clear();
+        self.next.resize(if is_dealt { count + 1 } else { 2 }, 0);
         for piece in &batch.pieces {
-            self.places[bot_of(piece) + 1] += 1;
+            self.next[bot_of(piece) + 1] += 1;
         }
-        for bot in 1..self.places.len() {
-            self.places[bot] += self.places[bot - 1];
+        for bot in 1..self.next.len() {
+            self.next[bot] += self.next[bot - 1];
         }
         self.order.clear();
-        self.order.resize(batch.pieces.len(), (0, 0..0));
-        let mut at = 0;
-        for (index, piece) in batch.pieces.iter().enumerate() {
-            let place = &mut self.places[bot_of(piece)];
-            self.order[*place] = (index, at..at + piece.size);
-            *place += 1;
-            at += piece.size;
+        self.order.resize(batch.pieces.len(), Place::default());
+        let mut from = 0;
+        for (index, piece) in (0..).zip(&batch.pieces) {
+            let next = &mut self.next[bot_of(piece)];
+            self.order[*next as usize] = Place { index, from };
+            *next += 1;
+            from += u32::try_from(piece.size).expect("a batch is smaller than 4 GiB");
         }
-        assert_eq!(at, batch.bytes.len(), "a batch's pieces are its bytes");
-        let key = |index: usize| (batch.pieces[index].who, batch.pieces[index].number);
-        if !self.order.is_sorted_by_key(|(index, _)| key(*index)) {
-            self.order.sort_by_key(|(index, _)| key(*index));
-        }
+        assert_eq!(from as usize, batch.bytes.len(), "a batch's pieces are its bytes");
     }
 
     /// Moves a record into the columns; none if it was left as it is.
@@ -191,15 +211,11 @@ impl Splitter {
         alike.finish(&mut self.columns);
         let before: [usize; COLUMNS] = std::array::from_fn(|column| self.columns[column].len());
         let clocks_before = *clocks;
-        let notes = is_whole.then(|| alike.notes(record));
-        let mut split = Split { record, columns: &mut self.columns, notes };
-        let walked = walk(&mut split, piece.who, clocks, u64::MAX).ok();
-        let is_split = split.record.is_empty();
-        let walked = walked.filter(|walked| {
-            is_split && walked.has_end == (piece.end == PieceEnd::Whole) && {
-                walked.has_start == (piece.number == 0)
-            }
-        });
+        let walked = if is_whole {
+            self.walk(piece, record, clocks, alike.notes(record))
+        } else {
+            self.walk(piece, record, clocks, ())
+        };
         if walked.is_none() {
             *clocks = clocks_before;
             for (column, size) in self.columns.iter_mut().zip(before) {
@@ -209,6 +225,21 @@ impl Splitter {
         }
         alike.keep(walked, before);
         walked
+    }
+
+    /// Moves a record into the columns as far as it goes; none if that is not to its end.
+    fn walk<'a>(
+        &mut self,
+        piece: &Piece,
+        record: &'a [u8],
+        clocks: &mut Clocks,
+        notes: impl Noting<'a>,
+    ) -> Option<Walked> {
+        let mut split = Split { record, columns: &mut self.columns, notes };
+        let walked = walk(&mut split, piece.who, clocks, u64::MAX).ok()?;
+        let is_as_described = walked.has_end == (piece.end == PieceEnd::Whole)
+            && walked.has_start == (piece.number == 0);
+        (split.record.is_empty() && is_as_described).then_some(walked)
     }
 
     fn describe(&mut self, piece: &Piece, split: Option<Walked>, last: Who) {
@@ -246,6 +277,11 @@ impl Splitter {
             signatures.extend_from_slice(signature.as_bytes());
         }
     }
+}
+
+/// What pieces are sorted by.
+fn key(piece: &Piece) -> (Who, u32) {
+    (piece.who, piece.number)
 }
 
 /// What a walk met.

@@ -143,16 +143,16 @@ impl<W: Write> TraceWriter<W> {
 
     fn records(&mut self, batch: &Batch) -> io::Result<()> {
         self.begin()?;
-        let contents = self.splitter.split(batch);
+        let summary = BlockSummary::new(self.bytes, &batch.pieces);
+        let contents = self.splitter.split(batch, summary.bots);
         let mut payload = std::mem::take(&mut self.payload);
         payload.clear();
         self.packer.pack(self.splitter.columns(), &RANDOM_COLUMNS, &mut payload)?;
-        let offset = self.bytes;
         let written = self.block(BlockKind::Records, &payload);
         self.payload = payload;
         written?;
         self.requests += contents.requests;
-        self.blocks.push(BlockSummary::new(offset, &batch.pieces));
+        self.blocks.push(summary);
         Ok(())
     }
 

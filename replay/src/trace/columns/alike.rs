@@ -33,6 +33,17 @@ pub(super) enum Field {
 /// The fields of a record, each with what stands between it and the field before.
 type Fields<'r> = Vec<(&'r [u8], Field)>;
 
+/// Who is told of the fields of a record that is taken apart.
+pub(super) trait Noting<'r> {
+    /// A field before which so much was left of the record, and what comes behind it.
+    fn note(&mut self, field: Field, left: usize, rest: &'r [u8]);
+}
+
+impl<'r> Noting<'r> for () {
+    #[inline]
+    fn note(&mut self, _: Field, _: usize, _: &'r [u8]) {}
+}
+
 /// Notes fields on a walk.
 pub(super) struct Notes<'a, 'r> {
     fields: &'a mut Fields<'r>,
@@ -40,9 +51,8 @@ pub(super) struct Notes<'a, 'r> {
     rest: &'r [u8],
 }
 
-impl<'r> Notes<'_, 'r> {
-    /// A field before which so much was left of the record, and what comes behind it.
-    pub(super) fn push(&mut self, field: Field, left: usize, rest: &'r [u8]) {
+impl<'r> Noting<'r> for Notes<'_, 'r> {
+    fn note(&mut self, field: Field, left: usize, rest: &'r [u8]) {
         // One too many says that there are too many.
         if self.fields.len() <= FIELDS_MAX {
             self.fields.push((&self.rest[..self.rest.len() - left], field));
@@ -91,7 +101,7 @@ impl<'a> Alike<'a> {
             return None;
         }
         let before = DIFFERING.map(|column| columns[column as usize].len());
-        let mut split = Split { record, columns, notes: None };
+        let mut split = Split { record, columns, notes: () };
         if let Ok(now) = self.fields(&mut split, who, clocks) {
             *clocks = now;
             self.count += 1;
@@ -105,13 +115,17 @@ impl<'a> Alike<'a> {
 
     fn fields(
         &self,
-        split: &mut Split<'_, '_>,
+        split: &mut Split<'_, '_, ()>,
         who: Who,
         clocks: &Clocks,
     ) -> Result<Clocks, Malformed> {
         let mut now = Clocks { who, is_whole: true, ..*clocks };
         for (before, field) in &self.fields {
-            split.same(before)?;
+            let (bytes, rest) = split.record.split_at_checked(before.len()).ok_or(Malformed)?;
+            if !is_same(bytes, before) {
+                return Err(Malformed);
+            }
+            split.record = rest;
             match field {
                 Field::StartClock => {
                     now.start_us = split.start_clock(clocks.expected(who))?;
@@ -142,6 +156,15 @@ impl<'a> Alike<'a> {
         }
         self.fields.clear();
         self.count = 0;
+    }
+}
+
+/// Whether they are the same: mostly it is the kind of an item, for which a call is too much.
+#[inline]
+fn is_same(bytes: &[u8], known: &[u8]) -> bool {
+    match (bytes, known) {
+        ([byte], [known]) => byte == known,
+        _ => bytes == known,
     }
 }
 

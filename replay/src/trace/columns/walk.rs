@@ -2,7 +2,7 @@
 
 use super::super::block::{Malformed, push_difference, read_difference, read_varint};
 use super::super::record::{COMMAND, LABEL_INDEX, LABEL_SPELT, STOPPING, VALUE};
-use super::alike::{Field, Notes};
+use super::alike::{Field, Noting};
 use super::{COLUMNS, Clocks, Column, Walked};
 use crate::session::{Who, outcome_has_reason};
 
@@ -119,35 +119,22 @@ fn text<M: Moves>(moves: &mut M) -> Result<(), Malformed> {
 }
 
 /// From a record into columns.
-pub(super) struct Split<'a, 'r> {
+pub(super) struct Split<'a, 'r, N> {
     pub(super) record: &'r [u8],
     pub(super) columns: &'a mut [Vec<u8>; COLUMNS],
     /// Where the fields are noted in which records differ.
-    pub(super) notes: Option<Notes<'a, 'r>>,
+    pub(super) notes: N,
 }
 
-impl Split<'_, '_> {
-    /// Passes over bytes that are known, and whose columns are too.
-    pub(super) fn same(&mut self, known: &[u8]) -> Result<(), Malformed> {
-        let (bytes, rest) = self.record.split_at_checked(known.len()).ok_or(Malformed)?;
-        self.record = rest;
-        // Mostly it is the kind of an item, for which the comparison of slices is too much.
-        let is_same = match (bytes, known) {
-            ([byte], [known]) => byte == known,
-            _ => bytes == known,
-        };
-        if is_same { Ok(()) } else { Err(Malformed) }
-    }
-
+impl<'r, N: Noting<'r>> Split<'_, 'r, N> {
     /// Notes that a field was moved from here.
+    #[inline]
     fn note(&mut self, field: Field, from: usize) {
-        if let Some(notes) = &mut self.notes {
-            notes.push(field, from, self.record);
-        }
+        self.notes.note(field, from, self.record);
     }
 }
 
-impl Moves for Split<'_, '_> {
+impl<'r, N: Noting<'r>> Moves for Split<'_, 'r, N> {
     fn byte(&mut self, column: Column) -> Result<u8, Malformed> {
         let (&byte, rest) = self.record.split_first().ok_or(Malformed)?;
         self.record = rest;
