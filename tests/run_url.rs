@@ -146,8 +146,9 @@ fn kinds_of_failure_are_told_apart() {
                     while read_request(&mut stream).is_some() {}
                 },
             );
+        // The limit counts from before the connection is opened, the duration does not.
         assert!(
-            timeout_us >= 300_000,
+            timeout_us >= 200_000,
             "{driver}: a failure takes until it is one: {timeout_us} us"
         );
         failures_of(driver, "request timeout", |mut stream| {
