@@ -24,21 +24,23 @@ pub(super) struct Attempt<'a> {
     pub(super) result: &'a Result<Received, Failure>,
 }
 
-/// Counts what does not happen with most requests.
-#[cold]
-fn count_events(recorder: &mut Recorder, timing: &Timing) {
-    for (name, by) in [
+/// What does not happen with most requests, and how often it did.
+fn events(timing: &Timing) -> [(&'static str, u32); 6] {
+    [
         (CONNECTIONS_OPENED, timing.connections_opened),
         (STALE_CONNECTIONS, timing.stale_connections),
         (REPEATS, timing.repeats),
         (ADDRESSES_SKIPPED, timing.addresses_skipped),
         (HANDSHAKES_FULL, timing.handshakes_full),
         (HANDSHAKES_RESUMED, timing.handshakes_resumed),
-    ] {
-        if by > 0 {
-            let counter = Note::Counter { name: Name::Static(name), by: u64::from(by) };
-            recorder.note(timing.completed, &counter);
-        }
+    ]
+}
+
+#[cold]
+fn count_events(recorder: &mut Recorder, timing: &Timing) {
+    for (name, by) in events(timing).into_iter().filter(|(_, by)| *by > 0) {
+        let counter = Note::Counter { name: Name::Static(name), by: u64::from(by) };
+        recorder.note(timing.completed, &counter);
     }
 }
 
@@ -68,7 +70,7 @@ impl Worker {
             bytes_received: timing.bytes_received,
         };
         let mut recorder = self.recorder.borrow_mut();
-        if timing.is_eventful() {
+        if events(timing).map(|(_, by)| by).into_iter().any(|by| by > 0) {
             count_events(&mut recorder, timing);
         }
         let series = recorder.series(scenario.index, name);

@@ -86,12 +86,6 @@ pub(super) struct Timing {
 }
 
 impl Timing {
-    /// Whether a connection was opened or broke, or something was done again.
-    pub(super) fn is_eventful(&self) -> bool {
-        let opened = self.connections_opened | self.handshakes_full | self.handshakes_resumed;
-        opened | self.stale_connections | self.repeats | self.addresses_skipped != 0
-    }
-
     /// Whether a kept connection can be used; one that cannot is counted.
     fn is_fit(&mut self, kept: &Connection) -> bool {
         let is_fit = kept.is_fit(self.completed);
