@@ -103,6 +103,7 @@ fn small_files_that_unpack_to_the_limits_take_no_more_memory_than_those_say() {
     let zeros = |number: u32| Piece {
         who: tallyho_replay::Who::default(),
         number,
+        start: None,
         size: SESSION_BYTES_MAX - 1,
         end: PieceEnd::Open,
         signature: None,

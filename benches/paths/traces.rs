@@ -17,12 +17,11 @@ const HUNDRED: &str = r#"{"variables": {"n": 0}, "steps": [{"while": "n < 100", 
 /// A declared session with its record taken, as a worker does it.
 fn appended(name: &str, scenario: &str) -> Path {
     let mut played = Played::new(declared(scenario), Recording::On, BODY);
-    let mut batch = Batch::default();
+    let (tap, mut batch) = (played.session.tap(), Batch::default());
     Path::new(format!("trace append/{name}"), move || {
         batch.clear();
         played.play();
-        played.session.take_record(&mut batch.bytes);
-        batch.bytes.len()
+        tap.take_piece(&mut batch.bytes)
     })
 }
 
@@ -43,10 +42,11 @@ fn batch(scenario: &str, bots: u64, sessions: u32) -> Batch {
         let played = &mut played[usize::try_from(number % bots).expect("few bots")];
         played.wait_us = 300 + (number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 58);
         played.play();
-        played.session.take_record(&mut batch.bytes);
+        let start = played.session.tap().take_piece(&mut batch.bytes);
         batch.pieces.push(Piece {
             who: played.session.who(),
             number: 0,
+            start,
             size: batch.bytes.len() - before,
             end: PieceEnd::Whole,
             signature: None,

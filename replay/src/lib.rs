@@ -93,6 +93,7 @@ pub mod session;
 mod state;
 pub mod trace;
 mod traceparent;
+mod transcript;
 
 pub use bot::{Bot, BotType, Companions, ConfigError, Context, Registry, RequestBuilder};
 pub use draw::{Draw, Drawn, SAMPLER_VERSION, SessionKey, Site, permuted, site};

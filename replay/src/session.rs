@@ -205,7 +205,7 @@ impl Session {
         self.state.own.borrow().fault.clone()
     }
 
-    /// How many bytes of record wait to be taken.
+    /// How many bytes of record wait to be taken, at most.
     #[must_use]
     pub fn record_size(&self) -> usize {
         self.state.own.borrow().recorder.size()
@@ -214,7 +214,7 @@ impl Session {
     /// Appends the session's events since the last call. The record of a session is all its
     /// pieces put together.
     pub fn take_record(&mut self, out: &mut Vec<u8>) {
-        self.state.own.borrow_mut().recorder.take(out);
+        self.state.own.borrow_mut().recorder.take(self.state.who.get(), out);
     }
 
     /// A way to the session's record that does not hold up the session.

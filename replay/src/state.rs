@@ -13,8 +13,6 @@ use std::collections::BTreeMap;
 use std::panic::resume_unwind;
 use std::rc::Rc;
 
-use xxhash_rust::xxh3::xxh3_64;
-
 use crate::Name;
 use crate::cookies::{CookieUse, Jar};
 use crate::draw::{Draw, SAMPLER_VERSION, SessionKey, Site};
@@ -25,6 +23,7 @@ use crate::run::RunFacts;
 use crate::secret::{SecretKey, Vault};
 use crate::session::{Arrived, Command, Fault, FaultKind, Who};
 use crate::trace::record::Recorder;
+use crate::transcript::Transcript;
 
 /// How many places one session may draw at. A hand-written bot has tens; ten thousands are labels
 /// made from data, and would grow a session's memory without end.
@@ -47,8 +46,8 @@ pub struct Scratch {
     /// The response's body, if it came encoded and somebody read it.
     pub(crate) decoded: RefCell<Decoded>,
     pub(crate) notes: RefCell<Vec<Note>>,
-    /// What the chain covers of the step under way, after the chain so far.
-    pub(crate) transcript: RefCell<Vec<u8>>,
+    /// Of the step under way.
+    pub(crate) transcript: RefCell<Transcript>,
     /// A value as JSON between a response and the record.
     pub(crate) value: Cell<Vec<u8>>,
     /// The weights of the choice under way.
@@ -263,23 +262,8 @@ impl State {
 
     pub(crate) fn transcribe(&self, entry: &[u8]) {
         if self.recording.get() {
-            self.scratch.transcript.borrow_mut().extend_from_slice(entry);
+            self.scratch.transcript.borrow_mut().push(entry);
         }
-    }
-
-    /// Starts a step's transcript with this entry.
-    pub(crate) fn open_transcript(&self, entry: &[u8]) {
-        let mut transcript = self.scratch.transcript.borrow_mut();
-        transcript.clear();
-        transcript.extend_from_slice(entry);
-    }
-
-    /// Ends a step's transcript with this entry and text, and gives the new chain.
-    pub(crate) fn close_transcript(&self, entry: &[u8; 10], text: &[u8]) -> u64 {
-        let mut transcript = self.scratch.transcript.borrow_mut();
-        transcript.extend_from_slice(entry);
-        transcript.extend_from_slice(text);
-        xxh3_64(&transcript)
     }
 }
 

@@ -95,11 +95,21 @@ fn header() -> Header {
 
 /// Sessions of a few bots, as they were lived.
 fn live(seed: u64, bots: u64, sessions: u64) -> Vec<(Lived, Option<String>)> {
+    live_and_take(seed, bots, sessions, false)
+}
+
+/// As [`live`]; their records may be taken as a worker takes them.
+fn live_and_take(
+    seed: u64,
+    bots: u64,
+    sessions: u64,
+    takes_pieces: bool,
+) -> Vec<(Lived, Option<String>)> {
     let mut all = Vec::new();
     for number in 0..bots {
         let mut session = support::session(&bot(), &facts());
         session.set_recording(Recording::On);
-        let mut world = World::new(seed * 1_000 + number);
+        let mut world = World { takes_pieces, ..World::new(seed * 1_000 + number) };
         for count in 0..sessions {
             let who = Who { scenario: 1, bot: number * 3, session: count };
             let lived = world.live(&mut session, who);
@@ -201,6 +211,7 @@ fn written(seed: u64, lived: &[(Lived, Option<String>)], pieces_per_batch: usize
             batch.pieces.push(Piece {
                 who: session.who,
                 number,
+                start: session.start.filter(|_| number == 0),
                 size: end - from,
                 end: if is_last { PieceEnd::Whole } else { PieceEnd::Open },
                 signature: signature.clone().filter(|_| is_last),
@@ -273,6 +284,23 @@ fn what_is_written_is_read_and_replays() {
         assert_eq!(reader.count().expect("bytes in memory"), trace.totals);
         assert!(trace.totals.adds_up() && trace.totals.exact == lived.len() as u64);
     });
+}
+
+#[test]
+fn a_start_that_is_told_beside_the_bytes_is_read_as_a_part_of_the_record() {
+    for seed in 0..20 {
+        let (lived, taken) = (live(seed, 4, 5), live_and_take(seed, 4, 5, true));
+        // A bot's first session carries nothing, its later ones do.
+        let told = taken.iter().filter(|(lived, _)| lived.start.is_some()).count();
+        assert!((4..20).contains(&told), "{told}, seed {seed}");
+        let (whole, written) = (written(seed, &lived, 7), written(seed, &taken, 7));
+        assert_eq!(written.bytes, whole.bytes, "seed {seed}");
+        let found = all(&mut open(&written.bytes).expect("a trace"), &Wanted::default());
+        assert_eq!(found.len(), lived.len());
+        for (lived, _) in &lived {
+            assert!(found[&lived.who].record == lived.record, "{}, seed {seed}", lived.who);
+        }
+    }
 }
 
 #[test]
@@ -522,7 +550,8 @@ fn counts_that_no_run_reaches_are_an_error_and_never_a_panic() {
     let mut writer = TraceWriter::new(Vec::new(), &header()).expect("memory");
     for worker in 0..3 {
         let who = Who { scenario: 1, bot: worker.into(), session: 0 };
-        let piece = Piece { who, number: 1, size: 0, end: PieceEnd::Cut, signature: None };
+        let piece =
+            Piece { who, number: 1, start: None, size: 0, end: PieceEnd::Cut, signature: None };
         let counts = WorkerCounts { worker, started: u64::MAX, not_recorded: u64::MAX };
         let batch = Batch { pieces: vec![piece], counts, ..Batch::default() };
         writer.write(&batch).expect("memory");
@@ -605,6 +634,7 @@ fn what_could_not_be_written_is_counted_and_the_rest_goes_on() {
             let piece = Piece {
                 who: lived.who,
                 number: number as u32,
+                start: None,
                 size: part.len(),
                 end: if number == 1 { PieceEnd::Whole } else { PieceEnd::Open },
                 signature: None,
@@ -749,7 +779,14 @@ fn a_session_of_one_request_takes_at_most_16_bytes() {
         let before = batch.bytes.len();
         session.take_record(&mut batch.bytes);
         let size = batch.bytes.len() - before;
-        batch.pieces.push(Piece { who, number: 0, size, end: PieceEnd::Whole, signature: None });
+        batch.pieces.push(Piece {
+            who,
+            number: 0,
+            start: None,
+            size,
+            end: PieceEnd::Whole,
+            signature: None,
+        });
         if batch.bytes.len() > 128 * 1024 {
             writer.write(&batch).expect("memory");
             batch.clear();

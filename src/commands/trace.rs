@@ -203,6 +203,7 @@ pub(super) fn write_capsule(
     let piece = Piece {
         who: session.who,
         number: 0,
+        start: None,
         size: session.record.len(),
         end: if session.end == FoundEnd::Whole { PieceEnd::Whole } else { PieceEnd::Cut },
         signature: session.signature,

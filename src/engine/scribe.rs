@@ -88,7 +88,7 @@ pub struct TraceResult {
     pub has_aborted: bool,
 }
 
-/// Batches that wait for the writer, for each worker: with 128 KiB each, the writer may stand still
+/// Batches that wait for the writer, for each worker: with 64 KiB each, the writer may stand still
 /// for about half a second at the highest rate that a worker reaches.
 const BATCHES_WAITING_MAX: usize = 64;
 

@@ -22,7 +22,7 @@ use super::sys;
 use super::timer::SlotIndex;
 
 /// A batch this large goes to the writer: larger ones compress no better.
-const BATCH_BYTES: usize = 128 * 1024;
+const BATCH_BYTES: usize = 64 * 1024;
 /// What a batch may grow to for the sessions that run while the writer is behind.
 const RESERVE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// A record this long leaves its session.
@@ -343,8 +343,8 @@ impl Inner {
         let state = &mut self.slots[slot];
         let Some(tap) = &state.tap else { return };
         let size = tap.record_size();
-        let has_room = self.batch.bytes.len() + size <= RESERVE_BYTES_MAX
-            && self.batch.pieces.len() < PIECES_MAX;
+        let (before, mut start) = (self.batch.bytes.len(), None);
+        let has_room = before + size <= RESERVE_BYTES_MAX && self.batch.pieces.len() < PIECES_MAX;
         let is_too_long = state.bytes + size > SESSION_BYTES_MAX;
         if !has_room || is_too_long {
             tap.drop_record();
@@ -354,7 +354,7 @@ impl Inner {
                 return;
             }
         } else {
-            tap.take_record(&mut self.batch.bytes);
+            start = tap.take_piece(&mut self.batch.bytes);
         }
         let is_cut = state.keep == Keep::Nothing;
         if is_cut && self.batch.pieces.len() == PIECES_MAX {
@@ -363,7 +363,8 @@ impl Inner {
         self.batch.pieces.push(Piece {
             who: tap.who(),
             number: state.pieces,
-            size: if is_cut { 0 } else { size },
+            start,
+            size: self.batch.bytes.len() - before,
             end: if is_cut { PieceEnd::Cut } else { end },
             signature: tap
                 .is_failing()

@@ -139,6 +139,7 @@ fn rewritten(header: &Header, sessions: &BTreeMap<Who, Found>) -> Option<Vec<u8>
         let piece = Piece {
             who: found.who,
             number: 0,
+            start: None,
             size: found.record.len(),
             end: if found.end == FoundEnd::Whole { PieceEnd::Whole } else { PieceEnd::Cut },
             signature: found.signature.clone(),

@@ -4,6 +4,7 @@
 //! out differently is a difference. Floats are covered by their bits.
 
 use crate::Name;
+use crate::transcript::Transcript;
 
 /// How much a line of a bot's log matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,7 +80,7 @@ pub enum Note {
 
 impl Note {
     /// Appends what the chain covers. Names go in with their size, so no two notes look alike.
-    pub(crate) fn transcribe(&self, transcript: &mut Vec<u8>) {
+    pub(crate) fn transcribe(&self, transcript: &mut Transcript) {
         let (kind, name, number) = match self {
             Self::Check { name, passed } => (0, name.as_str(), u64::from(*passed)),
             Self::Counter { name, by } => (1, name.as_str(), *by),
@@ -94,12 +95,12 @@ impl Note {
             Self::Log { level, text } => (8, text.as_str(), *level as u64),
         };
         transcribe_text(kind, name, transcript);
-        transcript.extend_from_slice(&number.to_le_bytes());
+        transcript.push(&number.to_le_bytes());
     }
 }
 
-fn transcribe_text(kind: u8, text: &str, transcript: &mut Vec<u8>) {
-    transcript.push(kind);
-    transcript.extend_from_slice(&(text.len() as u64).to_le_bytes());
-    transcript.extend_from_slice(text.as_bytes());
+fn transcribe_text(kind: u8, text: &str, transcript: &mut Transcript) {
+    transcript.push(&[kind]);
+    transcript.push(&(text.len() as u64).to_le_bytes());
+    transcript.push(text.as_bytes());
 }

@@ -9,7 +9,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::{Arrived, Command, Session};
 use crate::Name;
-use crate::trace::record::{CommandKind, RecordedStart};
+use crate::trace::record::{CommandKind, NO_CARRY, NO_SETUP, RecordedStart};
 
 impl Session {
     pub(super) fn record_start(&self) {
@@ -37,7 +37,7 @@ impl Session {
             hash(start.carry),
             hash(start.setup),
         ];
-        state.open_transcript(words.map(u64::to_le_bytes).as_flattened());
+        state.scratch.transcript.borrow_mut().open_start(words);
     }
 
     pub(super) fn record_input(&self, arrived: Arrived) {
@@ -54,12 +54,8 @@ impl Session {
             Arrived::Woke => (4, 0),
             Arrived::Answer(answer) => (5, answer),
         };
-        let mut entry = [0; 26];
-        entry[..8].copy_from_slice(&own.chain.to_le_bytes());
-        entry[8..10].copy_from_slice(&[kind, u8::from(stopping)]);
-        entry[10..18].copy_from_slice(&at_us.to_le_bytes());
-        entry[18..].copy_from_slice(&number.to_le_bytes());
-        state.open_transcript(&entry);
+        let mut transcript = state.scratch.transcript.borrow_mut();
+        transcript.open_input(own.chain, [kind, u8::from(stopping)], at_us, number);
     }
 
     pub(super) fn record_command(&self, command: &Command) {
@@ -76,24 +72,23 @@ impl Session {
             Command::Ask(question) => (CommandKind::Ask, *question as u8, 0),
             Command::End(outcome) => (CommandKind::End, outcome.number(), hash(&self.carry)),
         };
-        let mut entry = [0; 10];
-        entry[..2].copy_from_slice(&[0x80 | kind as u8, argument]);
-        entry[2..].copy_from_slice(&number.to_le_bytes());
+        let head = [0x80 | kind as u8, argument];
+        let mut transcript = state.scratch.transcript.borrow_mut();
         let mut own = state.own.borrow_mut();
         let own = &mut *own;
         match command {
             Command::Send => {
                 let label = &own.sent.0;
-                own.chain = state.close_transcript(&entry, label.as_str().as_bytes());
+                own.chain = transcript.close(head, number, label.as_str().as_bytes());
                 own.recorder.send(label, own.chain);
             }
             Command::End(outcome) => {
                 let reason = outcome.reason().map(Name::as_str);
-                own.chain = state.close_transcript(&entry, reason.unwrap_or_default().as_bytes());
+                own.chain = transcript.close(head, number, reason.unwrap_or_default().as_bytes());
                 own.recorder.end(argument, reason, own.chain);
             }
             Command::Sleep(_) | Command::Ask(_) => {
-                own.chain = state.close_transcript(&entry, &[]);
+                own.chain = transcript.close(head, number, &[]);
                 own.recorder.other(kind, argument, own.chain);
             }
         }
@@ -101,12 +96,18 @@ impl Session {
 }
 
 /// The hash of carried state or of what set-up hands over, of which most bots have none.
+#[inline]
 fn hash(json: &[u8]) -> u64 {
-    const NOTHING: u64 = const_xxh3_64(b"");
-    const NULL: u64 = const_xxh3_64(b"null");
+    const NO_SETUP_HASH: u64 = const_xxh3_64(NO_SETUP);
+    const NO_CARRY_HASH: u64 = const_xxh3_64(NO_CARRY);
     match json {
-        b"" => NOTHING,
-        b"null" => NULL,
-        _ => xxh3_64(json),
+        NO_SETUP => NO_SETUP_HASH,
+        NO_CARRY => NO_CARRY_HASH,
+        _ => hash_of_some(json),
     }
+}
+
+#[inline(never)]
+fn hash_of_some(json: &[u8]) -> u64 {
+    xxh3_64(json)
 }

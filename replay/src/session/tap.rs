@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use super::{Fault, Who};
 use crate::state::State;
+use crate::trace::record::PlainStart;
 
 /// A way to a session's record while the session waits for something.
 pub struct RecordTap(pub(super) Rc<State>);
@@ -19,9 +20,10 @@ impl RecordTap {
         self.0.own.borrow().recorder.size()
     }
 
-    /// As [`take_record`](crate::Session::take_record).
-    pub fn take_record(&self, out: &mut Vec<u8>) {
-        self.0.own.borrow_mut().recorder.take(out);
+    /// Appends the session's events since the last call, for a [`Piece`](crate::trace::Piece): a
+    /// start that is given is not among the bytes.
+    pub fn take_piece(&self, out: &mut Vec<u8>) -> Option<PlainStart> {
+        self.0.own.borrow_mut().recorder.take_piece(out)
     }
 
     /// Throws away what waits to be taken.

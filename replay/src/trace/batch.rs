@@ -4,6 +4,7 @@
 //! written while it goes on. A worker packs pieces into a batch and hands over the batch.
 
 use super::exchange::KeptExchange;
+use super::record::PlainStart;
 use crate::session::Who;
 
 /// The most pieces of a batch: what a reader makes room for.
@@ -33,6 +34,8 @@ pub struct Piece {
     pub who: Who,
     /// Counts the pieces of a session.
     pub number: u32,
+    /// The session's start, if it is told here instead of by the bytes.
+    pub start: Option<PlainStart>,
     /// How many bytes of the batch.
     pub size: usize,
     /// What comes after it.

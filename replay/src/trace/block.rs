@@ -144,15 +144,20 @@ impl Head {
     }
 }
 
+/// What a compressed column's room may be at rest: a header with its data may have many megabytes.
+const KEPT_BYTES_MAX: usize = 1024 * 1024;
+
 /// Compresses columns into payloads.
 pub(crate) struct Packer {
     compressor: zstd::bulk::Compressor<'static>,
+    /// Columns that were compressed, kept for their room.
+    packed: Vec<Vec<u8>>,
 }
 
 impl Packer {
     /// Level 1: higher ones take longer for a few percent.
     pub(crate) fn new() -> std::io::Result<Self> {
-        Ok(Self { compressor: zstd::bulk::Compressor::new(1)? })
+        Ok(Self { compressor: zstd::bulk::Compressor::new(1)?, packed: Vec::new() })
     }
 
     /// Appends the payload of these columns to `out`. Those of the numbers in `random` are left
@@ -169,22 +174,26 @@ impl Packer {
             return Err(too_large(size, UNPACKED_BYTES_MAX));
         }
         let before = out.len();
-        let mut packed = Vec::with_capacity(columns.len());
-        for (index, column) in columns.iter().enumerate() {
-            let is_tried = column.len() >= PACKED_BYTES_MIN && !random.contains(&index);
-            packed.push(if is_tried { self.compressor.compress(column)? } else { Vec::new() });
+        self.packed.resize_with(columns.len(), Vec::new);
+        for (index, (column, packed)) in columns.iter().zip(&mut self.packed).enumerate() {
+            packed.clear();
+            if column.len() >= PACKED_BYTES_MIN && !random.contains(&index) {
+                packed.reserve(zstd::zstd_safe::compress_bound(column.len()));
+                self.compressor.compress_to_buffer(column, packed)?;
+            }
         }
         out.push(u8::try_from(columns.len()).expect("a few columns"));
         let is_packed =
             |column: &Vec<u8>, packed: &Vec<u8>| !packed.is_empty() && packed.len() < column.len();
-        for (column, packed) in columns.iter().zip(&packed) {
+        for (column, packed) in columns.iter().zip(&self.packed) {
             push_varint(out, column.len() as u64);
             let stored = if is_packed(column, packed) { packed.len() as u64 } else { 0 };
             push_varint(out, stored);
         }
-        for (column, packed) in columns.iter().zip(&packed) {
+        for (column, packed) in columns.iter().zip(&self.packed) {
             out.extend_from_slice(if is_packed(column, packed) { packed } else { column });
         }
+        self.packed.iter_mut().for_each(|packed| packed.shrink_to(KEPT_BYTES_MAX));
         let size = out.len() - before;
         if size > PAYLOAD_BYTES_MAX { Err(too_large(size, PAYLOAD_BYTES_MAX)) } else { Ok(()) }
     }
@@ -304,8 +313,13 @@ pub(crate) fn read_varint(bytes: &mut &[u8]) -> Result<u64, Malformed> {
 
 /// A difference as a varint: small ones are short whatever their sign.
 pub(crate) fn push_difference(out: &mut Vec<u8>, from: u64, to: u64) {
+    push_varint(out, zigzag(from, to));
+}
+
+/// A difference as a number that is small if the difference is, whatever its sign.
+pub(crate) fn zigzag(from: u64, to: u64) -> u64 {
     let difference = to.wrapping_sub(from).cast_signed();
-    push_varint(out, ((difference << 1) ^ (difference >> 63)).cast_unsigned());
+    ((difference << 1) ^ (difference >> 63)).cast_unsigned()
 }
 
 /// The number that differs from `from` by what stands there.

@@ -14,10 +14,13 @@
 mod alike;
 mod walk;
 
+use std::hint::black_box;
+
 use super::batch::{Batch, PIECES_MAX, Piece, PieceEnd, WorkerCounts};
 use super::block::{
-    Malformed, UNPACKED_BYTES_MAX, push_difference, push_varint, read_difference, read_varint,
+    Malformed, UNPACKED_BYTES_MAX, push_varint, read_difference, read_varint, zigzag,
 };
+use super::record::push_start;
 use crate::session::Who;
 use alike::{Alike, Noting};
 use walk::{Join, Split, walk};
@@ -150,17 +153,23 @@ impl Splitter {
         let mut contents = Contents::default();
         let (mut last, mut clocks) = ((Who::default(), 0), Clocks::default());
         let mut alike = Alike::default();
-        for place in order {
-            let piece = &batch.pieces[place.index as usize];
+        let mut number = 0;
+        while let Some(place) = order.get(number) {
+            let (piece, record) = at(place, batch);
             if key(piece) < last {
                 return None;
             }
-            let from = place.from as usize;
-            let record = &batch.bytes[from..from + piece.size];
             let split = self.split_piece(piece, record, &mut clocks, &mut alike);
             contents.requests += split.map_or(0, |split| split.requests);
             self.describe(piece, split, last.0);
+            number += 1;
             last = key(piece);
+            let count = alike.split(&order[number..], batch, &mut self.columns, &mut clocks);
+            if count > 0 {
+                contents.requests += alike.requests() * count as u64;
+                number += count;
+                last = (clocks.who, 0);
+            }
         }
         alike.finish(&mut self.columns);
         Some(contents)
@@ -195,36 +204,36 @@ impl Splitter {
         assert_eq!(from as usize, batch.bytes.len(), "a batch's pieces are its bytes");
     }
 
-    /// Moves a record into the columns; none if it was left as it is.
+    /// Moves a record into the columns; its size if it was left as it is.
     fn split_piece<'a>(
         &mut self,
         piece: &Piece,
         record: &'a [u8],
         clocks: &mut Clocks,
         alike: &mut Alike<'a>,
-    ) -> Option<Walked> {
+    ) -> Result<Walked, usize> {
         let is_whole = piece.number == 0 && piece.end == PieceEnd::Whole;
-        if is_whole && let Some(walked) = alike.split(record, &mut self.columns, piece.who, clocks)
-        {
-            return Some(walked);
-        }
         alike.finish(&mut self.columns);
         let before: [usize; COLUMNS] = std::array::from_fn(|column| self.columns[column].len());
         let clocks_before = *clocks;
         let walked = if is_whole {
-            self.walk(piece, record, clocks, alike.notes(record))
+            self.walk(piece, record, clocks, alike.notes(piece, record))
         } else {
             self.walk(piece, record, clocks, ())
         };
-        if walked.is_none() {
+        alike.keep(walked, before);
+        walked.ok_or_else(|| {
             *clocks = clocks_before;
             for (column, size) in self.columns.iter_mut().zip(before) {
                 column.truncate(size);
             }
-            self.columns[Column::Rows as usize].extend_from_slice(record);
-        }
-        alike.keep(walked, before);
-        walked
+            let rows = &mut self.columns[Column::Rows as usize];
+            if let Some(start) = piece.start {
+                push_start(rows, &start.of(piece.who));
+            }
+            rows.extend_from_slice(record);
+            rows.len() - before[Column::Rows as usize]
+        })
     }
 
     /// Moves a record into the columns as far as it goes; none if that is not to its end.
@@ -235,14 +244,15 @@ impl Splitter {
         clocks: &mut Clocks,
         notes: impl Noting<'a>,
     ) -> Option<Walked> {
-        let mut split = Split { record, columns: &mut self.columns, notes };
+        let mut split = Split { start: piece.start, record, columns: &mut self.columns, notes };
         let walked = walk(&mut split, piece.who, clocks, u64::MAX).ok()?;
         let is_as_described = walked.has_end == (piece.end == PieceEnd::Whole)
             && walked.has_start == (piece.number == 0);
         (split.record.is_empty() && is_as_described).then_some(walked)
     }
 
-    fn describe(&mut self, piece: &Piece, split: Option<Walked>, last: Who) {
+    /// Tells whose piece this is, and how much of it there is.
+    fn describe(&mut self, piece: &Piece, split: Result<Walked, usize>, last: Who) {
         let mut flags = match piece.end {
             PieceEnd::Open => 0,
             PieceEnd::Whole => WHOLE,
@@ -251,32 +261,64 @@ impl Splitter {
         for (flag, is_set) in [
             (FIRST, piece.number == 0),
             (FAILING, piece.signature.is_some()),
-            (ROWS, split.is_none()),
+            (ROWS, split.is_err()),
             (OTHER_SCENARIO, piece.who.scenario != last.scenario),
         ] {
             flags |= if is_set { flag } else { 0 };
         }
         let table = &mut self.columns[Column::Pieces as usize];
-        table.push(flags);
-        if piece.who.scenario != last.scenario {
-            table.extend_from_slice(&piece.who.scenario.to_le_bytes());
-        }
-        push_difference(table, last.bot, piece.who.bot);
-        push_difference(table, last.session, piece.who.session);
+        push_who(table, flags, piece.who, last);
         if piece.number != 0 {
             push_varint(table, u64::from(piece.number));
         }
         match split {
-            None => push_varint(table, piece.size as u64),
-            Some(split) if piece.end != PieceEnd::Whole => push_varint(table, split.items),
-            Some(_) => {}
+            Err(size) => push_varint(table, size as u64),
+            Ok(split) if piece.end != PieceEnd::Whole => push_varint(table, split.items),
+            Ok(_) => {}
         }
         if let Some(signature) = &piece.signature {
-            let signatures = &mut self.columns[Column::Signatures as usize];
-            push_varint(signatures, signature.len() as u64);
-            signatures.extend_from_slice(signature.as_bytes());
+            push_signature(&mut self.columns, signature);
         }
     }
+}
+
+/// A piece's flags, and whose it is: mostly somebody near the last.
+#[inline]
+fn push_who(table: &mut Vec<u8>, flags: u8, who: Who, last: Who) {
+    let (bot, session) = (zigzag(last.bot, who.bot), zigzag(last.session, who.session));
+    if who.scenario == last.scenario && (bot | session) <= 0x7F {
+        let [bot, session] = [bot, session].map(|difference| (difference & 0x7F) as u8);
+        table.extend_from_slice(&[flags, bot, session]);
+        return;
+    }
+    table.push(flags);
+    if who.scenario != last.scenario {
+        table.extend_from_slice(&who.scenario.to_le_bytes());
+    }
+    push_varint(table, bot);
+    push_varint(table, session);
+}
+
+fn push_signature(columns: &mut [Vec<u8>; COLUMNS], signature: &str) {
+    let signatures = &mut columns[Column::Signatures as usize];
+    push_varint(signatures, signature.len() as u64);
+    signatures.extend_from_slice(signature.as_bytes());
+}
+
+/// How many pieces ahead of their use they are looked at.
+const AHEAD: usize = 4;
+
+/// A piece and its record.
+fn at<'a>(place: &Place, batch: &'a Batch) -> (&'a Piece, &'a [u8]) {
+    let (piece, from) = (&batch.pieces[place.index as usize], place.from as usize);
+    (piece, &batch.bytes[from..from + piece.size])
+}
+
+/// Looks at a piece and its record, so that they are in the near caches when it is their turn: a
+/// bot's sessions lie far from each other in a batch.
+fn fetch(place: &Place, batch: &Batch) {
+    black_box(batch.pieces[place.index as usize].number);
+    black_box(batch.bytes.get(place.from as usize).copied());
 }
 
 /// What pieces are sorted by.
@@ -376,5 +418,5 @@ fn described(rests: &mut [&[u8]], last: Who) -> Result<(Piece, u64, u8), Malform
         Some(std::str::from_utf8(text).map_err(|_| Malformed)?.to_owned())
     };
     let who = Who { scenario, bot, session };
-    Ok((Piece { who, number, size: 0, end, signature }, amount, flags))
+    Ok((Piece { who, number, start: None, size: 0, end, signature }, amount, flags))
 }

@@ -85,6 +85,7 @@ impl Ledger {
     }
 
     /// A piece was written, or could not be.
+    #[inline]
     pub(crate) fn piece(&mut self, piece: &Piece, is_written: bool) {
         if is_written && piece.number == 0 && piece.end == PieceEnd::Whole {
             self.exact += 1;
@@ -93,6 +94,7 @@ impl Ledger {
         }
     }
 
+    #[cold]
     fn piece_of_several(&mut self, piece: &Piece, is_written: bool) {
         let open = self.open.entry(piece.who).or_default();
         if is_written && piece.number == open.pieces && !open.has_gap {

@@ -499,7 +499,8 @@ mod tests {
                 let who = Who { scenario: 1, bot: sessions - session, session };
                 let end = if number == 2 { PieceEnd::Whole } else { PieceEnd::Open };
                 let signature = (number == 1).then(|| "it failed".to_owned());
-                let piece = Piece { who, number: number.into(), size: 2, end, signature };
+                let piece =
+                    Piece { who, number: number.into(), start: None, size: 2, end, signature };
                 let bytes = vec![0xFF, number];
                 let batch = Batch { bytes, pieces: vec![piece], ..Batch::default() };
                 writer.write(&batch).unwrap();

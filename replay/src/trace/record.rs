@@ -25,11 +25,40 @@
 mod read;
 mod write;
 
+use crate::session::Who;
+
 pub use read::{
     Asked, Check, CommandKind, Content, Event, Events, RecordError, RecordedCommand, RecordedInput,
     RecordedStart,
 };
-pub(crate) use write::Recorder;
+pub(crate) use write::{Recorder, input_kind, push_start};
+
+/// The start of a session that carries nothing and was handed nothing, as of most. On its way to
+/// the trace it is told beside the bytes of a record, which a trace takes apart anyway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlainStart {
+    /// Microseconds since the start of the run.
+    pub at_us: u64,
+    /// Whether the run was stopping.
+    pub stopping: bool,
+    /// The sampler version of the build that recorded it.
+    pub sampler_version: u16,
+}
+
+impl PlainStart {
+    /// The start as a record tells it.
+    pub(crate) fn of(self, who: Who) -> RecordedStart<'static> {
+        let Self { at_us, stopping, sampler_version } = self;
+        let (carry, setup) = (NO_CARRY, NO_SETUP);
+        RecordedStart { who, at_us, stopping, sampler_version, carry, setup }
+    }
+}
+
+/// What is carried when nothing is.
+pub(crate) const NO_CARRY: &[u8] = b"null";
+
+/// What set-up hands over if there is none.
+pub(crate) const NO_SETUP: &[u8] = b"";
 
 /// Raised whenever the layout changes.
 pub const RECORD_VERSION: u8 = 1;

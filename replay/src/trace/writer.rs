@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use super::batch::{Batch, Piece, WorkerCounts};
-use super::block::{BlockKind, FORMAT_VERSION, Head, Packer};
+use super::block::{BlockKind, FORMAT_VERSION, HEAD_BYTES, Head, Packer};
 use super::columns::{RANDOM_COLUMNS, Splitter};
 use super::exchange::KeptExchange;
 use super::header::{Header, is_small_enough};
@@ -20,12 +20,12 @@ use super::ledger::{Ledger, NotRecorded, Totals};
 #[derive(Debug)]
 pub struct TraceWriter<W> {
     out: W,
-    /// The header block until it is written.
+    /// The header block until it is written, but for its head.
     header: Option<Vec<u8>>,
     packer: Packer,
     splitter: Splitter,
-    /// The payload under way.
-    payload: Vec<u8>,
+    /// The block under way, kept for its room.
+    block: Vec<u8>,
     bytes: u64,
     sequence: u32,
     previous: u64,
@@ -43,16 +43,16 @@ impl<W: Write> TraceWriter<W> {
     pub fn new(out: W, header: &Header) -> io::Result<Self> {
         let json = serde_json::to_vec(header).map_err(io::Error::other)?;
         let mut packer = Packer::new()?;
-        let mut payload = Vec::new();
+        let mut block = headless(Vec::new());
         if !is_small_enough(&json) {
             return Err(header_too_large(json.len()));
         }
-        let packed = packer.pack(std::slice::from_ref(&json), &[], &mut payload);
+        let packed = packer.pack(std::slice::from_ref(&json), &[], &mut block);
         packed.map_err(|error| match error.kind() {
             io::ErrorKind::FileTooLarge => header_too_large(json.len()),
             _ => error,
         })?;
-        Ok(Self { header: Some(payload), ..Self::resumed(out, packer, Resumed::default()) })
+        Ok(Self { header: Some(block), ..Self::resumed(out, packer, Resumed::default()) })
     }
 
     fn resumed(out: W, packer: Packer, from: Resumed) -> Self {
@@ -61,7 +61,7 @@ impl<W: Write> TraceWriter<W> {
             header: None,
             packer,
             splitter: Splitter::new(),
-            payload: Vec::new(),
+            block: Vec::new(),
             bytes: from.bytes,
             sequence: from.sequence,
             previous: from.previous,
@@ -85,10 +85,10 @@ impl<W: Write> TraceWriter<W> {
     /// # Errors
     /// What the writer gives.
     pub fn begin(&mut self) -> io::Result<()> {
-        if let Some(payload) = self.header.take() {
-            let written = self.block(BlockKind::Header, &payload);
+        if let Some(mut header) = self.header.take() {
+            let written = self.block(BlockKind::Header, &mut header);
             if written.is_err() {
-                self.header = Some(payload);
+                self.header = Some(header);
             }
             written?;
         }
@@ -133,11 +133,10 @@ impl<W: Write> TraceWriter<W> {
     }
 
     fn exchange(&mut self, exchange: &KeptExchange) -> io::Result<()> {
-        let mut payload = std::mem::take(&mut self.payload);
-        payload.clear();
-        self.packer.pack(&exchange.encode(), &[], &mut payload)?;
-        let written = self.block(BlockKind::Exchange, &payload);
-        self.payload = payload;
+        let mut block = headless(std::mem::take(&mut self.block));
+        self.packer.pack(&exchange.encode(), &[], &mut block)?;
+        let written = self.block(BlockKind::Exchange, &mut block);
+        self.block = block;
         written
     }
 
@@ -145,11 +144,10 @@ impl<W: Write> TraceWriter<W> {
         self.begin()?;
         let summary = BlockSummary::new(self.bytes, &batch.pieces);
         let contents = self.splitter.split(batch, summary.bots);
-        let mut payload = std::mem::take(&mut self.payload);
-        payload.clear();
-        self.packer.pack(self.splitter.columns(), &RANDOM_COLUMNS, &mut payload)?;
-        let written = self.block(BlockKind::Records, &payload);
-        self.payload = payload;
+        let mut block = headless(std::mem::take(&mut self.block));
+        self.packer.pack(self.splitter.columns(), &RANDOM_COLUMNS, &mut block)?;
+        let written = self.block(BlockKind::Records, &mut block);
+        self.block = block;
         written?;
         self.requests += contents.requests;
         self.blocks.push(summary);
@@ -194,9 +192,9 @@ impl<W: Write> TraceWriter<W> {
         totals.not_recorded.lost += started.saturating_sub(explained);
         let written = self.begin().and_then(|()| {
             let columns = encode_index(&totals, &self.blocks);
-            let mut payload = Vec::new();
-            self.packer.pack(&columns, &[], &mut payload)?;
-            self.block(BlockKind::Index, &payload)?;
+            let mut block = headless(Vec::new());
+            self.packer.pack(&columns, &[], &mut block)?;
+            self.block(BlockKind::Index, &mut block)?;
             self.out.flush()
         });
         (totals, written)
@@ -207,7 +205,9 @@ impl<W: Write> TraceWriter<W> {
         self.workers.values().fold(0, |sum, counts| sum.saturating_add(counts.started))
     }
 
-    fn block(&mut self, kind: BlockKind, payload: &[u8]) -> io::Result<()> {
+    /// Writes a block whose payload stands behind the room for its head.
+    fn block(&mut self, kind: BlockKind, block: &mut [u8]) -> io::Result<()> {
+        let (room, payload) = block.split_at_mut(HEAD_BYTES);
         let head = Head {
             version: FORMAT_VERSION,
             kind,
@@ -217,15 +217,20 @@ impl<W: Write> TraceWriter<W> {
             checksum: 0,
         };
         let (head, bytes) = head.sealed(payload);
-        let mut block = Vec::with_capacity(bytes.len() + payload.len());
-        block.extend_from_slice(&bytes);
-        block.extend_from_slice(payload);
-        self.out.write_all(&block)?;
+        room.copy_from_slice(&bytes);
+        self.out.write_all(block)?;
         self.bytes += block.len() as u64;
         self.sequence += 1;
         self.previous = head.checksum;
         Ok(())
     }
+}
+
+/// A block of which there is only the room for its head.
+fn headless(mut block: Vec<u8>) -> Vec<u8> {
+    block.clear();
+    block.resize(HEAD_BYTES, 0);
+    block
 }
 
 fn header_too_large(size: usize) -> io::Error {

@@ -7,6 +7,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
+use tallyho_replay::trace::record::PlainStart;
 use tallyho_replay::{
     BotType, Carry, Command, Draw, Event, Failure, Input, Outcome, ResponseParts, RunFacts,
     Scratch, Session, SessionKey, Start, Who, site,
@@ -70,6 +71,8 @@ pub struct Lived {
     pub steps: Vec<String>,
     pub outcome: Outcome,
     pub record: Vec<u8>,
+    /// Its start, if that was taken apart from the record.
+    pub start: Option<PlainStart>,
     /// How long the record was after each step.
     pub ends: Vec<usize>,
     pub bytes: Vec<u8>,
@@ -86,11 +89,13 @@ pub struct World {
     pub trouble: u64,
     /// What set-up hands over.
     pub setup: Option<Rc<[u8]>>,
+    /// Records are taken as a worker takes them.
+    pub takes_pieces: bool,
 }
 
 impl World {
     pub fn new(seed: u64) -> Self {
-        Self { seed, n: 0, at_us: 0, body: any_body, trouble: 8, setup: None }
+        Self { seed, n: 0, at_us: 0, body: any_body, trouble: 8, setup: None, takes_pieces: false }
     }
 
     pub fn draw(&mut self) -> Draw {
@@ -148,12 +153,18 @@ impl World {
             steps: Vec::new(),
             outcome: Outcome::Stuck,
             record: Vec::new(),
+            start: None,
             ends: Vec::new(),
             bytes: Vec::new(),
         };
         loop {
             lived.steps.push(describe(session, &command));
-            session.take_record(&mut lived.record);
+            if self.takes_pieces {
+                let start = session.tap().take_piece(&mut lived.record);
+                lived.start = lived.start.or(start);
+            } else {
+                session.take_record(&mut lived.record);
+            }
             lived.ends.push(lived.record.len());
             if let Command::End(outcome) = command {
                 lived.outcome = outcome;

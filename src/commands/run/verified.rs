@@ -76,7 +76,7 @@ impl Choice {
 /// A session is chosen from at least so many.
 const CANDIDATES: u64 = 4;
 /// They lie in at least so many blocks, from all over the run, if the file has as many.
-const BLOCKS_MIN: usize = 16;
+const BLOCKS_MIN: usize = 8;
 
 fn file(path: &Path, choice: Choice, bots: &Registry) -> anyhow::Result<VerifiedReport> {
     if !path.metadata().is_ok_and(|file| file.is_file()) {
@@ -208,10 +208,10 @@ mod tests {
                 let event = Event::Response(parts);
                 command = session.step(Input { at_us: 1, stopping: false, event });
             }
-            let size = session.record_size();
+            let before = batch.bytes.len();
             session.take_record(&mut batch.bytes);
-            let end = PieceEnd::Whole;
-            batch.pieces.push(Piece { who, number: 0, size, end, signature: None });
+            let (size, end) = (batch.bytes.len() - before, PieceEnd::Whole);
+            batch.pieces.push(Piece { who, number: 0, start: None, size, end, signature: None });
         }
         writer.write(&batch).unwrap();
         let (_, closed) = writer.finish(30, NotRecorded::default());

@@ -1,13 +1,18 @@
 //! The grammar of a record, as a walk that moves its bytes into columns or out of them.
 
-use super::super::block::{Malformed, push_difference, read_difference, read_varint};
-use super::super::record::{COMMAND, LABEL_INDEX, LABEL_SPELT, STOPPING, VALUE};
+use super::super::block::{Malformed, push_difference, push_varint, read_difference, read_varint};
+use super::super::record::{
+    COMMAND, LABEL_INDEX, LABEL_SPELT, NO_CARRY, NO_SETUP, PlainStart, RECORD_VERSION, STOPPING,
+    VALUE, input_kind,
+};
 use super::alike::{Field, Noting};
 use super::{COLUMNS, Clocks, Column, Walked};
 use crate::session::{Who, outcome_has_reason};
 
 /// Moves a record's bytes one way or the other.
 pub(super) trait Moves {
+    /// Moves a start that is told beside the bytes, if there is one, and shows its clock.
+    fn told_start(&mut self, expected_us: u64) -> Option<u64>;
     /// Moves one byte and shows it.
     fn byte(&mut self, column: Column) -> Result<u8, Malformed>;
     /// Moves so many bytes.
@@ -35,6 +40,10 @@ pub(super) fn walk<M: Moves>(
 ) -> Result<Walked, Malformed> {
     let mut walked = Walked::default();
     let mut now = Clocks { who, start_us: clocks.start_us, end_us: clocks.end_us, is_whole: false };
+    if let Some(at_us) = moves.told_start(clocks.expected(who)) {
+        (now.start_us, now.end_us) = (at_us, at_us);
+        (walked.has_start, walked.items) = (true, 1);
+    }
     while walked.items < items && !walked.has_end && !moves.is_over() {
         let first = moves.byte(Column::Kinds)?;
         if first >= COMMAND {
@@ -120,6 +129,8 @@ fn text<M: Moves>(moves: &mut M) -> Result<(), Malformed> {
 
 /// From a record into columns.
 pub(super) struct Split<'a, 'r, N> {
+    /// The start, if it is not among the bytes.
+    pub(super) start: Option<PlainStart>,
     pub(super) record: &'r [u8],
     pub(super) columns: &'a mut [Vec<u8>; COLUMNS],
     /// Where the fields are noted in which records differ.
@@ -135,6 +146,20 @@ impl<'r, N: Noting<'r>> Split<'_, 'r, N> {
 }
 
 impl<'r, N: Noting<'r>> Moves for Split<'_, 'r, N> {
+    fn told_start(&mut self, expected_us: u64) -> Option<u64> {
+        let PlainStart { at_us, stopping, sampler_version } = self.start?;
+        push_difference(&mut self.columns[Column::Starts as usize], expected_us, at_us);
+        self.columns[Column::Kinds as usize].push(input_kind(0, stopping));
+        let versions = &mut self.columns[Column::Versions as usize];
+        versions.push(RECORD_VERSION);
+        versions.extend_from_slice(&sampler_version.to_le_bytes());
+        for text in [NO_CARRY, NO_SETUP] {
+            push_varint(&mut self.columns[Column::Sizes as usize], text.len() as u64);
+            self.columns[Column::Texts as usize].extend_from_slice(text);
+        }
+        Some(at_us)
+    }
+
     fn byte(&mut self, column: Column) -> Result<u8, Malformed> {
         let (&byte, rest) = self.record.split_first().ok_or(Malformed)?;
         self.record = rest;
@@ -162,12 +187,25 @@ impl<'r, N: Noting<'r>> Moves for Split<'_, 'r, N> {
     #[inline]
     fn varint(&mut self, column: Column) -> Result<u64, Malformed> {
         let before = self.record;
-        let value = read_varint(&mut self.record)?;
-        let moved = &before[..before.len() - self.record.len()];
-        match moved {
-            [byte] => self.columns[column as usize].push(*byte),
-            _ => self.columns[column as usize].extend_from_slice(moved),
-        }
+        let moved = &mut self.columns[column as usize];
+        let value = match *before {
+            [byte @ ..0x80, ref rest @ ..] => {
+                self.record = rest;
+                moved.push(byte);
+                u64::from(byte)
+            }
+            // As the clock of most answers.
+            [low, high @ ..0x80, ref rest @ ..] => {
+                self.record = rest;
+                moved.extend_from_slice(&[low, high]);
+                u64::from(low & 0x7F) | u64::from(high) << 7
+            }
+            _ => {
+                let value = read_varint(&mut self.record)?;
+                moved.extend_from_slice(&before[..before.len() - self.record.len()]);
+                value
+            }
+        };
         if matches!(column, Column::Clocks) {
             self.note(Field::Clock, before.len());
         }
@@ -215,6 +253,10 @@ pub(super) struct Join<'a, 'b> {
 }
 
 impl Moves for Join<'_, '_> {
+    fn told_start(&mut self, _: u64) -> Option<u64> {
+        None
+    }
+
     fn byte(&mut self, column: Column) -> Result<u8, Malformed> {
         let column = &mut self.columns[column as usize];
         let (&byte, rest) = column.split_first().ok_or(Malformed)?;
@@ -241,14 +283,14 @@ impl Moves for Join<'_, '_> {
 
     fn start_clock(&mut self, expected_us: u64) -> Result<u64, Malformed> {
         let at_us = read_difference(&mut self.columns[Column::Starts as usize], expected_us)?;
-        super::push_varint(self.record, at_us);
+        push_varint(self.record, at_us);
         Ok(at_us)
     }
 
     fn who(&mut self, who: Who) -> Result<(), Malformed> {
         self.record.extend_from_slice(&who.scenario.to_le_bytes());
-        super::push_varint(self.record, who.bot);
-        super::push_varint(self.record, who.session);
+        push_varint(self.record, who.bot);
+        push_varint(self.record, who.session);
         Ok(())
     }
 

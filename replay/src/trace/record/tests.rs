@@ -4,9 +4,11 @@ use super::*;
 use crate::session::{Arrived, Who};
 use crate::{Failure, Name, ReadError};
 
+const WHO: Who = Who { scenario: 0x0102_0304_0506_0708, bot: 300, session: 1 };
+
 fn started(recorder: &mut Recorder) {
     recorder.start(&RecordedStart {
-        who: Who { scenario: 0x0102_0304_0506_0708, bot: 300, session: 1 },
+        who: WHO,
         at_us: 1_000_000,
         stopping: false,
         sampler_version: 1,
@@ -17,7 +19,7 @@ fn started(recorder: &mut Recorder) {
 
 fn taken(recorder: &mut Recorder) -> Vec<u8> {
     let mut bytes = Vec::new();
-    recorder.take(&mut bytes);
+    recorder.take(WHO, &mut bytes);
     bytes
 }
 

@@ -1,9 +1,10 @@
 //! Appends a session's events to its buffer. The layout is in the parent's header.
 
-use super::{Asked, CommandKind, RecordedStart};
+use super::{Asked, CommandKind, NO_CARRY, NO_SETUP, PlainStart, RecordedStart};
 use super::{COMMAND, LABEL_INDEX, LABEL_SPELT, LABELS_MAX, RECORD_VERSION, STOPPING, VALUE};
 use crate::Name;
-use crate::session::Arrived;
+use crate::session::{Arrived, Who};
+use crate::trace::block::push_varint;
 
 /// What a buffer may keep at rest, which every bot has; a larger one is given back when it is
 /// emptied.
@@ -12,17 +13,24 @@ const KEPT_BYTES_MAX: usize = 512;
 /// What a new session's buffer has room for: about 30 steps.
 const FIRST_BYTES: usize = 256;
 
+/// The most that a plain start takes: its kind, the clock, three bytes of versions, whose it is,
+/// and what is carried.
+const START_BYTES_MAX: usize = 1 + 10 + 3 + (8 + 10 + 10) + (1 + 4 + 1);
+
 /// One session's record in the making.
 #[derive(Default)]
 pub(crate) struct Recorder {
+    /// The start, if it is not among the bytes.
+    start: Option<PlainStart>,
     bytes: Vec<u8>,
     labels: Vec<Name>,
     at_us: u64,
 }
 
 impl Recorder {
+    /// How many bytes there are at most.
     pub(crate) fn size(&self) -> usize {
-        self.bytes.len()
+        self.bytes.len() + if self.start.is_some() { START_BYTES_MAX } else { 0 }
     }
 
     #[cfg(test)]
@@ -30,18 +38,25 @@ impl Recorder {
         self.bytes.capacity()
     }
 
-    /// Moves what there is to the end of `out`.
-    pub(crate) fn take(&mut self, out: &mut Vec<u8>) {
+    /// Moves what there is to the end of `out`. It is a record of this session.
+    pub(crate) fn take(&mut self, who: Who, out: &mut Vec<u8>) {
+        if let Some(start) = self.start {
+            push_start(out, &start.of(who));
+        }
+        self.take_piece(out);
+    }
+
+    /// Moves the bytes to the end of `out`, and tells the start if it is not among them.
+    pub(crate) fn take_piece(&mut self, out: &mut Vec<u8>) -> Option<PlainStart> {
         out.extend_from_slice(&self.bytes);
-        self.clear_bytes();
+        let start = self.start;
+        self.forget();
+        start
     }
 
     /// Throws away what there is.
     pub(crate) fn forget(&mut self) {
-        self.clear_bytes();
-    }
-
-    fn clear_bytes(&mut self) {
+        self.start = None;
         self.bytes.clear();
         if self.bytes.capacity() > KEPT_BYTES_MAX {
             self.bytes.shrink_to(KEPT_BYTES_MAX);
@@ -49,7 +64,7 @@ impl Recorder {
     }
 
     pub(crate) fn clear(&mut self) {
-        self.clear_bytes();
+        self.forget();
         self.labels.clear();
         self.at_us = 0;
     }
@@ -57,15 +72,13 @@ impl Recorder {
     /// The recorder is new or was [cleared](Self::clear).
     pub(crate) fn start(&mut self, start: &RecordedStart<'_>) {
         self.bytes.reserve(FIRST_BYTES);
-        self.input_head(0, start.at_us, start.stopping);
-        let mut fixed = [RECORD_VERSION; 11];
-        fixed[1..3].copy_from_slice(&start.sampler_version.to_le_bytes());
-        fixed[3..].copy_from_slice(&start.who.scenario.to_le_bytes());
-        self.bytes.extend_from_slice(&fixed);
-        self.varint(start.who.bot);
-        self.varint(start.who.session);
-        self.blob(start.carry);
-        self.blob(start.setup);
+        self.at_us = start.at_us;
+        let RecordedStart { at_us, stopping, sampler_version, carry, setup, .. } = *start;
+        if (carry, setup) == (NO_CARRY, NO_SETUP) {
+            self.start = Some(PlainStart { at_us, stopping, sampler_version });
+        } else {
+            push_start(&mut self.bytes, start);
+        }
     }
 
     pub(crate) fn input(&mut self, arrived: Arrived, at_us: u64, stopping: bool) {
@@ -78,19 +91,19 @@ impl Recorder {
         };
         self.input_head(kind, at_us, stopping);
         if let Some(number) = number {
-            self.varint(number);
+            push_varint(&mut self.bytes, number);
         }
     }
 
     fn input_head(&mut self, kind: u8, at_us: u64, stopping: bool) {
-        self.bytes.push(kind | if stopping { STOPPING } else { 0 });
-        self.varint(at_us - self.at_us);
+        self.bytes.push(input_kind(kind, stopping));
+        push_varint(&mut self.bytes, at_us - self.at_us);
         self.at_us = at_us;
     }
 
     pub(crate) fn value_json(&mut self, asked: Asked, json: &[u8]) {
         self.bytes.push(VALUE | asked as u8);
-        self.blob(json);
+        push_blob(&mut self.bytes, json);
     }
 
     pub(crate) fn value_error(&mut self, asked: Asked, error: u8) {
@@ -108,12 +121,12 @@ impl Recorder {
                 Ok(small) if small < LABEL_INDEX => self.bytes.push(first | small),
                 _ => {
                     self.bytes.push(first | LABEL_INDEX);
-                    self.varint(index as u64);
+                    push_varint(&mut self.bytes, index as u64);
                 }
             },
             None => {
                 self.bytes.push(first | LABEL_SPELT);
-                self.blob(label.as_str().as_bytes());
+                push_blob(&mut self.bytes, label.as_str().as_bytes());
                 if self.labels.len() < LABELS_MAX {
                     if self.labels.is_empty() {
                         // Many sessions send under one name, and many bots hold one of these.
@@ -140,7 +153,7 @@ impl Recorder {
     pub(crate) fn end(&mut self, outcome: u8, reason: Option<&str>, chain: u64) {
         self.bytes.push(COMMAND | (CommandKind::End as u8) << 5 | outcome);
         if let Some(reason) = reason {
-            self.blob(reason.as_bytes());
+            push_blob(&mut self.bytes, reason.as_bytes());
         }
         self.bytes.extend_from_slice(&chain.to_le_bytes());
     }
@@ -148,18 +161,27 @@ impl Recorder {
     fn check(&mut self, chain: u64) {
         self.bytes.extend_from_slice(&chain.to_le_bytes()[..2]);
     }
+}
 
-    fn blob(&mut self, bytes: &[u8]) {
-        self.varint(bytes.len() as u64);
-        self.bytes.extend_from_slice(bytes);
-    }
+/// Appends a start in full.
+pub(crate) fn push_start(out: &mut Vec<u8>, start: &RecordedStart<'_>) {
+    out.push(input_kind(0, start.stopping));
+    push_varint(out, start.at_us);
+    out.push(RECORD_VERSION);
+    out.extend_from_slice(&start.sampler_version.to_le_bytes());
+    out.extend_from_slice(&start.who.scenario.to_le_bytes());
+    push_varint(out, start.who.bot);
+    push_varint(out, start.who.session);
+    push_blob(out, start.carry);
+    push_blob(out, start.setup);
+}
 
-    /// Seven bits a byte, the lowest first.
-    fn varint(&mut self, mut value: u64) {
-        while value > 0x7F {
-            self.bytes.push(0x80 | (value & 0x7F) as u8);
-            value >>= 7;
-        }
-        self.bytes.push((value & 0x7F) as u8);
-    }
+/// The first byte of an input.
+pub(crate) fn input_kind(kind: u8, stopping: bool) -> u8 {
+    kind | if stopping { STOPPING } else { 0 }
+}
+
+fn push_blob(out: &mut Vec<u8>, bytes: &[u8]) {
+    push_varint(out, bytes.len() as u64);
+    out.extend_from_slice(bytes);
 }
