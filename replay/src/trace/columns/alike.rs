@@ -222,7 +222,7 @@ fn is_same(bytes: &[u8], known: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Splitter;
+    use super::super::{Splitter, join};
     use super::*;
     use crate::Name;
     use crate::session::{Arrived, Who};
@@ -330,6 +330,37 @@ mod tests {
         let rows = cut(spelt(NO_CARRY));
         assert_eq!(cut(told()), rows);
         assert!(!rows[Column::Rows as usize].is_empty());
+    }
+
+    #[test]
+    fn sessions_in_any_order_and_any_distance_come_back_in_order() {
+        let mut bot = 0;
+        let mut sessions: Vec<Recorded> = (0..300)
+            .map(|gap| {
+                bot += gap;
+                let who = Who { scenario: 7, bot, session: gap % 2 };
+                let mut bytes = Vec::new();
+                let start = recorder(who, NO_CARRY).take_piece(&mut bytes);
+                (who, start, bytes)
+            })
+            .collect();
+        sessions.reverse();
+        let mut batch = Batch::default();
+        for (who, start, record) in &sessions {
+            let (who, start, size, end) = (*who, *start, record.len(), PieceEnd::Whole);
+            batch.bytes.extend_from_slice(record);
+            batch.pieces.push(Piece { who, number: 0, start, size, end, signature: None });
+        }
+        let mut splitter = Splitter::new();
+        splitter.split(&batch, (0, bot));
+        let (joined, _) = join(splitter.columns()).unwrap();
+        let mut expected: Vec<Who> = sessions.iter().map(|(who, ..)| *who).collect();
+        expected.sort();
+        let whose: Vec<Who> = joined.pieces.iter().map(|piece| piece.who).collect();
+        assert_eq!(whose, expected);
+        let mut records = Vec::new();
+        expected.iter().for_each(|who| recorder(*who, NO_CARRY).take(*who, &mut records));
+        assert_eq!(joined.bytes, records);
     }
 
     #[test]
